@@ -1,0 +1,1 @@
+//! The locked app: its types, its versions, its validation (`docs/contract/locked-app.md`).

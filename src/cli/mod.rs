@@ -1,0 +1,1 @@
+//! Arguments to settings, subcommands, exit codes, tables and progress bars.

@@ -1,0 +1,1 @@
+//! From desired state to running apps: watch a directory, plan purely, supervise.

@@ -1,0 +1,1 @@
+//! The composition root: builds the long-lived parts once and wires them.

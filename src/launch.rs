@@ -1,0 +1,1 @@
+//! The straight pipe from an app file to a running trigger.

@@ -1,0 +1,44 @@
+//! Lepton runs many Spin applications in one process.
+//!
+//! # The map of the house
+//!
+//! Dependencies point down this list only.
+//!
+//! | room | responsibility | must not know |
+//! |---|---|---|
+//! | [`cli`] | arguments to settings, subcommands, exit codes | wasm, registries |
+//! | [`daemon`] | the composition root: builds the long-lived parts once and wires them | |
+//! | [`control`] | desired state (a directory, or a fixed list) to running apps: watch, plan, supervise | OCI, wasm, HTTP |
+//! | [`launch`] | the straight pipe from an app file to a running trigger | the directory |
+//! | [`manifest`] | one app file, raw to typed, once | everything else |
+//! | [`oci`] | a reference to verified local content | wasm |
+//! | [`app`] | the locked app: types, versions, validation | network, disk, wasm |
+//! | [`loader`] | locked app and stored content to linkable components | sockets |
+//! | [`trigger`] | sockets, routes, request to response | registries, watched files |
+//! | [`host`] | one module for each host interface | other host modules |
+//! | [`net`] | what a guest may reach, and how | apps, wasm |
+//! | [`variables`] | templates and the values behind them | wasm |
+//! | [`runtime`] | the one engine, the linker, the store's data, the epoch clock | sockets, registries |
+//! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
+//! | [`tasks`] | named spawn, the drain token and the force token | |
+//! | [`telemetry`] | the log subscriber | |
+
+#![warn(unreachable_pub)]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod control;
+pub mod daemon;
+pub mod host;
+pub mod launch;
+pub mod loader;
+pub mod manifest;
+pub mod net;
+pub mod oci;
+pub mod runtime;
+pub mod tasks;
+pub mod telemetry;
+pub mod trigger;
+pub mod variables;

@@ -1,0 +1,1 @@
+//! Locked app and stored content to linkable components.

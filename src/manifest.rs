@@ -1,0 +1,1 @@
+//! One app file: raw JSON to typed, once.

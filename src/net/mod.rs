@@ -1,0 +1,1 @@
+//! What a guest may reach and how: allowed hosts, dialling, TLS, pools.

@@ -1,0 +1,1 @@
+//! A reference to verified local content (`docs/contract/oci.md`).

@@ -1,0 +1,1 @@
+//! The one engine, the linker, the data of a store, the epoch clock.

@@ -1,0 +1,1 @@
+//! Named tasks, and the two tokens that end them: drain, then force.

@@ -1,0 +1,2 @@
+//! What starts a guest: for now, HTTP requests.
+pub mod http;

@@ -1,0 +1,1 @@
+//! Templates and the values behind them (`docs/contract/locked-app.md §5`).
