@@ -1,0 +1,78 @@
+//! Docker's `config.json`: helpers of single hosts, entries in the file, the helper for all hosts.
+//!
+//! The entries are read by `docker_credential`. Helpers are run by ourselves: that crate would block a thread for as
+//! long as a helper hangs.
+
+use std::path::Path;
+
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+use serde_json::Value;
+
+use super::{Credential, Secret, helper, read};
+
+const HUB: &str = "index.docker.io";
+/// The name by which Docker's own tools file the hub's credentials with helpers.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+/// Other names of the hub in `credHelpers`.
+const HUB_ALIASES: [&str; 4] = [HUB, "docker.io", "registry-1.docker.io", HUB_KEY];
+
+pub(super) async fn find(file: &Path, host: &str) -> Option<Credential> {
+    let bytes = read(file).await?;
+    let mut config: Value = match serde_json::from_slice(&bytes) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "registry credentials ignored: the file is not JSON");
+            return None;
+        }
+    };
+    let for_host = helper_for(&config, host);
+    let for_all = config
+        .get("credsStore")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned);
+
+    if let Some(name) = for_host {
+        // A helper that is named for the host is the only one asked about it, as Docker does.
+        return helper::ask(&name, helper_key(host), file).await;
+    }
+    if let Some(object) = config.as_object_mut() {
+        object.remove("credHelpers");
+        object.remove("credsStore");
+    }
+    match from_entries(&config, host) {
+        Ok(Some(secret)) => {
+            return Some(Credential {
+                secret,
+                origin: file.display().to_string(),
+            });
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(file = %file.display(), host, %error, "registry credentials ignored: the entry is not valid");
+        }
+    }
+    helper::ask(&for_all?, helper_key(host), file).await
+}
+
+fn helper_for(config: &Value, host: &str) -> Option<String> {
+    let helpers = config.get("credHelpers")?.as_object()?;
+    let names: &[&str] = if host == HUB { &HUB_ALIASES } else { &[host] };
+    let name = names.iter().find_map(|name| helpers.get(*name)?.as_str())?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn helper_key(host: &str) -> &str {
+    if host == HUB { HUB_KEY } else { host }
+}
+
+fn from_entries(config: &Value, host: &str) -> Result<Option<Secret>, CredentialRetrievalError> {
+    match docker_credential::get_credential_from_reader(config.to_string().as_bytes(), host) {
+        Ok(DockerCredential::UsernamePassword(user, password)) => {
+            Ok(Some(Secret::Password { user, password }))
+        }
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Secret::IdentityToken(token))),
+        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,215 @@
+//! Pulling: from a digest to everything it needs in the store (`docs/contract/oci.md` §5).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::auth::CredentialSources;
+use super::client::Client;
+use super::digest::Digest;
+use super::error::{OciError, blocking};
+use super::fetch::{InFlight, Pull};
+use super::limits::Limits;
+use super::manifest::{Image, Manifest};
+use super::origin::Origin;
+use super::progress::{LogProgress, Progress};
+use super::reference::Source;
+use super::store::{Lease, Store};
+
+/// Indexes that point to indexes.
+const INDEX_DEPTH: usize = 3;
+
+/// What a [`Puller`] is told at its start.
+#[derive(Clone)]
+pub struct PullerConfig {
+    /// What a pull may cost.
+    pub limits: Limits,
+    /// Registries spoken to in plain http: `HOST:PORT`, or `HOST` for each of its ports.
+    pub insecure_registries: Vec<String>,
+    /// PEM files with authorities that are trusted for registries, besides the system's.
+    pub registry_ca: Vec<PathBuf>,
+    /// Where credentials are looked up.
+    pub credentials: CredentialSources,
+    /// Who is told of progress.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// A handle on registries, layouts and the store; clones share it.
+#[derive(Clone)]
+pub struct Puller(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    client: Client,
+    limits: Limits,
+    progress: Arc<dyn Progress>,
+    in_flight: InFlight,
+}
+
+/// A pulled artifact: everything it needs is in the store.
+#[derive(Debug)]
+pub struct Artifact {
+    /// The digest that was pulled, of the manifest or of the index that led to it: the identity of the deployment.
+    pub digest: Digest,
+    /// What kind of app it is.
+    pub config: AppConfig,
+    /// Everything of it that is in the store, for [`Store::pin`]: manifests, config, layers, files of archive layers.
+    pub blobs: Vec<Digest>,
+    /// Keeps `blobs` from being pruned. Drop it when they are pinned: until then no prune happens at all.
+    pub lease: Lease,
+}
+
+/// What an artifact says about its app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppConfig {
+    /// A locked app, as JSON.
+    Locked(Vec<u8>),
+    /// A bare Wasm file, for which the host makes up an app (`docs/contract/oci.md` §2.3).
+    PlainWasm {
+        /// The Wasm's blob.
+        digest: Digest,
+        /// A name for the app: the last segment of the repository, or the layout's name.
+        name: String,
+    },
+}
+
+impl Default for PullerConfig {
+    fn default() -> Self {
+        PullerConfig {
+            limits: Limits::default(),
+            insecure_registries: Vec::new(),
+            registry_ca: Vec::new(),
+            credentials: CredentialSources::from_env(),
+            progress: Arc::new(LogProgress),
+        }
+    }
+}
+
+impl Puller {
+    /// Reads the certificate files and the environment's proxy settings; touches no network.
+    ///
+    /// # Errors
+    /// [`OciError::Setting`] for a certificate file that is not usable.
+    pub fn new(store: Store, config: PullerConfig) -> Result<Puller, OciError> {
+        let client = Client::new(
+            config.insecure_registries,
+            &config.registry_ca,
+            config.credentials,
+        )?;
+        let (limits, progress) = (config.limits, config.progress);
+        Ok(Puller(Arc::new(Inner {
+            store,
+            client,
+            limits,
+            progress,
+            in_flight: InFlight::default(),
+        })))
+    }
+
+    /// The store that is pulled into.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// What `source` means now: asks the registry, or reads the layout. A digest in the reference is the answer itself.
+    ///
+    /// # Errors
+    /// When the source can't be asked, or has no such tag.
+    pub async fn resolve(&self, source: &Source) -> Result<Digest, OciError> {
+        self.origin(source).resolve().await
+    }
+
+    /// Brings everything that `digest` needs into the store, verified. Touches no network when all of it is there.
+    /// Dropping the future leaves only whole blobs behind.
+    ///
+    /// # Errors
+    /// When something can't be fetched or verified, is above a limit, or is no app.
+    pub async fn pull(&self, source: &Source, digest: &Digest) -> Result<Artifact, OciError> {
+        let store = self.0.store.clone();
+        let lease = blocking(move || Ok(store.lease()?)).await?;
+        let origin = self.origin(source);
+        let mut blobs = Vec::new();
+        let image = self.image(&origin, digest, &mut blobs).await?;
+        self.check(&image, source)?;
+        let config = Pull {
+            in_flight: &self.0.in_flight,
+            progress: &*self.0.progress,
+            origin: &origin,
+            image: &image,
+        }
+        .run(&mut blobs)
+        .await?;
+        Ok(Artifact {
+            digest: *digest,
+            config,
+            blobs,
+            lease,
+        })
+    }
+
+    fn origin<'a>(&'a self, source: &'a Source) -> Origin<'a> {
+        Origin::new(source, &self.0.client, &self.0.store, &self.0.limits)
+    }
+
+    /// Follows indexes to the one manifest to run; every manifest on the way joins `blobs`.
+    async fn image(
+        &self,
+        origin: &Origin<'_>,
+        digest: &Digest,
+        blobs: &mut Vec<Digest>,
+    ) -> Result<Image, OciError> {
+        let what = origin.source.to_string();
+        let mut digest = *digest;
+        for _ in 0..=INDEX_DEPTH {
+            let bytes = origin.manifest(&digest).await?;
+            blobs.push(digest);
+            match Manifest::parse(&bytes, &what)? {
+                Manifest::Image(image) => return Ok(image),
+                Manifest::Index(index) => digest = index.choose(&what)?.digest,
+            }
+        }
+        Err(OciError::BadManifest {
+            what,
+            reason: format!("more than {INDEX_DEPTH} indexes point to each other"),
+        })
+    }
+
+    fn check(&self, image: &Image, source: &Source) -> Result<(), OciError> {
+        let limits = &self.0.limits;
+        let too_large = |what: String, limit, unit| Err(OciError::TooLarge { what, limit, unit });
+        if image.layers.len() > limits.layers {
+            return too_large(source.to_string(), limits.layers as u64, "layers");
+        }
+        if let Some(blob) = image.layers.iter().find(|layer| layer.size > limits.blob) {
+            return too_large(format!("blob {} of {source}", blob.digest), limits.blob, "bytes");
+        }
+        let locked = image.locked_app().unwrap_or(&image.config);
+        if locked.size > limits.config {
+            return too_large(
+                format!("the configuration {} of {source}", locked.digest),
+                limits.config,
+                "bytes",
+            );
+        }
+        let total = image
+            .layers
+            .iter()
+            .fold(image.config.size, |sum, layer| sum.saturating_add(layer.size));
+        if total > limits.total {
+            return too_large(source.to_string(), limits.total, "bytes in all");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Puller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Puller")
+            .field("store", &self.0.store.root())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "pull_tests.rs"]
+mod tests;
