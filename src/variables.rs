@@ -1,1 +1,0 @@
-//! Templates and the values behind them (`docs/contract/locked-app.md §5`).
