@@ -1,0 +1,162 @@
+//! `wasi:http` going out: what an instance may reach, and which way it goes
+//! (`docs/contract/host-interfaces.md §4, §5.5`, `docs/contract/http-trigger.md §9, §10`).
+
+use std::future::Future;
+use std::sync::{Arc, Weak};
+
+use http::Uri;
+use http_body_util::BodyExt;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use super::permission::OutboundPermission;
+use crate::net::{HttpClient, SendError, Timeouts};
+use crate::runtime::{DispatchError, LocalDispatch};
+
+/// The domain below which the components of an app reach each other.
+const CHAIN_DOMAIN: &str = ".spin.internal";
+/// The host name by which an app reaches itself; an empty host means the same.
+const SELF_HOST: &str = "self.alt";
+
+/// What all instances of one component share for their outbound requests.
+#[derive(Clone)]
+pub struct OutboundHttp {
+    pub client: HttpClient<WasiBody>,
+    pub permission: Arc<OutboundPermission>,
+    /// The app's own routes; gone when the app is.
+    pub local: Weak<dyn LocalDispatch>,
+}
+
+/// The hooks of one instance.
+struct OutboundHooks {
+    outbound: OutboundHttp,
+    depth: u8,
+}
+
+impl OutboundHttp {
+    /// Hooks for an instance that answers a request at `depth` chained calls.
+    pub fn hooks(&self, depth: u8) -> Box<dyn WasiHttpHooks> {
+        Box::new(OutboundHooks {
+            outbound: self.clone(),
+            depth,
+        })
+    }
+}
+
+type Sent = Result<
+    (
+        http::Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
+    Error,
+>;
+
+impl WasiHttpHooks for OutboundHooks {
+    /// The client derives `host` from the authority, for HTTP/1.1 alone.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        // Told by the guest's side when it stops reading; the body's own drop says the same here.
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let outbound = self.outbound.clone();
+        let depth = self.depth + 1;
+        Box::new(async move {
+            let response = outbound.send(request, options, depth).await?;
+            Ok((
+                response,
+                Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>,
+            ))
+        })
+    }
+}
+
+impl OutboundHttp {
+    async fn send(
+        &self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        depth: u8,
+    ) -> Result<http::Response<WasiBody>, Error> {
+        match Target::of(request.uri())? {
+            Target::Component(component) => {
+                self.permission.check(request.uri()).await?;
+                let component = component.to_owned();
+                let local = self.local.upgrade().ok_or(Error::ConnectionTerminated)?;
+                local
+                    .chain(&component, request, depth)
+                    .await
+                    .map_err(dispatch_error)
+            }
+            Target::Itself => {
+                self.permission.check_self().await?;
+                let local = self.local.upgrade().ok_or(Error::ConnectionTerminated)?;
+                local.to_self(request, depth).await.map_err(dispatch_error)
+            }
+            Target::Elsewhere => {
+                self.permission.check(request.uri()).await?;
+                let timeouts = options.map_or_else(Timeouts::default, |options| Timeouts {
+                    connect: options.connect_timeout,
+                    first_byte: options.first_byte_timeout,
+                    between_bytes: options.between_bytes_timeout,
+                });
+                let response = self.client.send(request, timeouts).await.map_err(send_error)?;
+                Ok(response.map(|body| body.map_err(send_error).boxed_unsync()))
+            }
+        }
+    }
+}
+
+enum Target<'a> {
+    Component(&'a str),
+    Itself,
+    Elsewhere,
+}
+
+impl Target<'_> {
+    fn of(uri: &Uri) -> Result<Target<'_>, Error> {
+        let host = uri.authority().ok_or(Error::HttpRequestUriInvalid)?.host();
+        Ok(match host {
+            "" | SELF_HOST => Target::Itself,
+            _ => match host.strip_suffix(CHAIN_DOMAIN) {
+                Some(component) => Target::Component(component),
+                None => Target::Elsewhere,
+            },
+        })
+    }
+}
+
+/// Spin makes the caller trap when the component does not exist; an error that names it is better.
+fn dispatch_error(error: DispatchError) -> Error {
+    match error {
+        DispatchError::NoSuchComponent(_) => Error::InternalError(Some(error.to_string())),
+        DispatchError::TooDeep => Error::LoopDetected,
+        DispatchError::Stopped => Error::ConnectionTerminated,
+    }
+}
+
+/// The error code that the guest is shown (`docs/contract/host-interfaces.md §5.5`).
+fn send_error(error: SendError) -> Error {
+    match error {
+        SendError::NoHost => Error::HttpRequestUriInvalid,
+        SendError::Resolve(_) => Error::DnsError {
+            rcode: Some("address not available".into()),
+            info_code: Some(0),
+        },
+        SendError::Connect(_) => Error::ConnectionRefused,
+        SendError::ConnectTimeout => Error::ConnectionTimeout,
+        SendError::ReadTimeout => Error::ConnectionReadTimeout,
+        SendError::Certificate(_) => Error::TlsCertificateError,
+        SendError::TlsAlert(alert) => Error::TlsAlertReceived {
+            alert_id: Some(u8::from(alert)),
+            alert_message: Some(format!("{alert:?}")),
+        },
+        SendError::Tls(_) => Error::TlsProtocolError,
+        SendError::Terminated => Error::ConnectionTerminated,
+        SendError::Protocol(_) => Error::HttpProtocolError,
+    }
+}
