@@ -1,1 +1,35 @@
-//! Locked app and stored content to linkable components.
+//! Stored content to components that can be linked: modules made into components, dependencies composed in, names of
+//! release candidates rewritten, code compiled once and kept, mounted files laid out.
+//!
+//! Bytes go in and components come out. Nothing here knows a registry, a socket or a trigger.
+
+mod cache;
+mod capability;
+mod componentize;
+mod compose;
+mod deny;
+mod dependency_name;
+mod disk;
+mod error;
+mod files;
+mod handler;
+mod imports;
+mod load;
+mod module_info;
+mod old_abi;
+mod rename;
+mod reply;
+mod stub_module;
+mod sweep;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use cache::{CacheKey, CompileCache, Compiled};
+pub use componentize::componentize;
+pub use compose::{Dependency, compose};
+pub use error::LoadError;
+pub use files::{FileContent, FileEntry, materialise};
+pub use handler::{HandlerType, exports_cli_run};
+pub use imports::{MissingImport, link};
+pub use load::{ComponentError, LoadedComponent, Loader};
+pub use rename::rename_candidate;

@@ -1,0 +1,389 @@
+//! Compiled code, kept below the store's root so that a restart compiles nothing.
+//!
+//! ```text
+//! compiled/<engine hash>/<key>   one line: the sha256 of the code
+//! code/<sha256>                  what the engine made, mapped and executed
+//! ```
+//!
+//! An index entry and its code become visible by rename, code first, so an entry never names code that is still being
+//! written. Nothing relies on that: code is hashed before it is mapped, and whatever does not fit is compiled again.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::task::spawn_blocking;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::disk;
+use super::error::LoadError;
+use super::sweep;
+
+/// Below the store's root.
+pub(super) const COMPILED: &str = "compiled";
+/// Below the store's root.
+pub(super) const CODE: &str = "code";
+/// Part of every key: raised when the steps before compilation change what they make of the same content.
+const PIPELINE: &[u8] = b"lepton-loader-1";
+
+/// What a compiled component is made from: the content's digests and everything else that shapes the result.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CacheKey(String);
+
+impl CacheKey {
+    /// The key of these parts, in this order. The same content composed differently needs different parts.
+    pub fn of<P: AsRef<[u8]>>(parts: &[P]) -> CacheKey {
+        let mut hash = Sha256::new_with_prefix(PIPELINE);
+        for part in parts {
+            let part = part.as_ref();
+            // Lengths first: ["ab", "c"] and ["a", "bc"] are different.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        CacheKey(hex::encode(hash.finalize()))
+    }
+}
+
+impl fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A compiled component. Clones share it, and so do all apps that ask for the same key while one clone lives.
+#[derive(Clone)]
+pub struct Compiled(Arc<Slot>);
+
+impl Compiled {
+    /// What can be linked.
+    pub fn component(&self) -> &Component {
+        &self.loaded().component
+    }
+
+    /// The files it is made of, relative to the store's root, for the app's pins; none when they could not be written.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.loaded().paths
+    }
+
+    fn loaded(&self) -> &Loaded {
+        // `CompileCache::get` hands a slot out only after filling it.
+        self.0
+            .loaded
+            .get()
+            .expect("a slot is filled before it is handed out")
+    }
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled")
+            .field("paths", &self.paths())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One key's place.
+#[derive(Default)]
+struct Slot {
+    loaded: OnceLock<Loaded>,
+    /// Held while the slot is being filled, by the thread that fills it: its caller may be given up, and the next one
+    /// then waits for the work that goes on, instead of doing it a second time.
+    filling: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Loaded {
+    component: Component,
+    paths: Vec<PathBuf>,
+}
+
+/// A handle on the compilation cache of one engine; clones share it.
+#[derive(Clone)]
+pub struct CompileCache(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    files: Files,
+    /// Compiling is all processor: more at once would only add memory.
+    cores: Arc<Semaphore>,
+    /// Keys that are being compiled or in use. Weak, so that code is unmapped with its last user.
+    slots: Mutex<HashMap<CacheKey, Weak<Slot>>>,
+}
+
+impl CompileCache {
+    /// Opens the cache below the store's `root`; `scratch` is a directory on the same file system for half-written
+    /// files, which somebody else sweeps. Removes the entries of other engines: their code can't be loaded here.
+    /// Blocks on the disk.
+    ///
+    /// # Errors
+    /// When a directory can't be made.
+    pub fn open(root: &Path, scratch: &Path, engine: &Engine) -> Result<CompileCache, LoadError> {
+        let engine_hash = engine_hash(engine);
+        let files = Files {
+            root: root.to_owned(),
+            scratch: scratch.to_owned(),
+            index: Path::new(COMPILED).join(&engine_hash),
+        };
+        for dir in [&root.join(&files.index), &root.join(CODE), &files.scratch] {
+            disk::make_dir(dir)?;
+        }
+        sweep::remove_other_engines(root, &engine_hash);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(CompileCache(Arc::new(Inner {
+            engine: engine.clone(),
+            files,
+            cores: Arc::new(Semaphore::new(cores)),
+            slots: Mutex::new(HashMap::new()),
+        })))
+    }
+
+    /// The component of `key`: from memory, from disk, or compiled from what `make` returns. `make` runs on a blocking
+    /// thread, and only when there is something to compile. Callers that want one key at the same time share one
+    /// compilation; `name` is the component's id, for errors.
+    ///
+    /// Cancel-safe: a compilation that has begun finishes, and its result is on disk for the next caller.
+    ///
+    /// # Errors
+    /// What `make` returns, or [`LoadError::Compile`]. A disk that refuses the code is only logged.
+    pub async fn get<F>(&self, key: &CacheKey, name: &str, make: F) -> Result<Compiled, LoadError>
+    where
+        F: FnOnce() -> Result<Vec<u8>, LoadError> + Send + 'static,
+    {
+        let slot = self.slot(key);
+        if slot.loaded.get().is_none() {
+            let filling = slot.filling.clone().lock_owned().await;
+            if slot.loaded.get().is_none() {
+                self.fill(&slot, filling, key, name, make).await?;
+            }
+        }
+        Ok(Compiled(slot))
+    }
+
+    fn slot(&self, key: &CacheKey) -> Arc<Slot> {
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(key).and_then(Weak::upgrade) {
+            return slot;
+        }
+        slots.retain(|_, slot| slot.strong_count() > 0);
+        let slot = Arc::new(Slot::default());
+        slots.insert(key.clone(), Arc::downgrade(&slot));
+        slot
+    }
+
+    async fn fill<F>(
+        &self,
+        slot: &Arc<Slot>,
+        filling: OwnedMutexGuard<()>,
+        key: &CacheKey,
+        name: &str,
+        make: F,
+    ) -> Result<(), LoadError>
+    where
+        F: FnOnce() -> Result<Vec<u8>, LoadError> + Send + 'static,
+    {
+        let interrupted = |source| LoadError::Interrupted {
+            component: name.to_owned(),
+            source,
+        };
+        let span = tracing::Span::current();
+        let work = Work {
+            inner: self.0.clone(),
+            slot: slot.clone(),
+            key: key.clone(),
+            name: name.to_owned(),
+            _filling: filling,
+        };
+        let entered = span.clone();
+        let (work, found) = spawn_blocking(move || {
+            let _entered = entered.entered();
+            let found = work.find();
+            (work, found)
+        })
+        .await
+        .map_err(interrupted)?;
+        if found {
+            return Ok(());
+        }
+        // For compiling only: code that is there must not wait for what others compile.
+        let permit = self.0.cores.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        let compiled = spawn_blocking(move || {
+            let _entered = span.entered();
+            // Held by the thread, not by the caller: a cancelled caller's compilation still takes a core.
+            let _permit = permit;
+            work.compile(make)
+        });
+        compiled.await.map_err(interrupted)?
+    }
+}
+
+/// The filling of one slot, step by step on blocking threads.
+struct Work {
+    inner: Arc<Inner>,
+    slot: Arc<Slot>,
+    key: CacheKey,
+    name: String,
+    _filling: OwnedMutexGuard<()>,
+}
+
+impl Work {
+    /// Whether the code was on disk; the slot is then full.
+    fn find(&self) -> bool {
+        let Some(code) = self.inner.files.find(&self.key) else {
+            return false;
+        };
+        match self.inner.map(&self.key, &self.name, &code) {
+            Ok(loaded) => {
+                self.put(loaded);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(component = self.name, %error, "compiled code does not load; compiling again");
+                false
+            }
+        }
+    }
+
+    fn compile<F>(self, make: F) -> Result<(), LoadError>
+    where
+        F: FnOnce() -> Result<Vec<u8>, LoadError>,
+    {
+        let started = std::time::Instant::now();
+        let wasm = make()?;
+        let compiled =
+            self.inner
+                .engine
+                .precompile_component(&wasm)
+                .map_err(|source| LoadError::Compile {
+                    component: self.name.clone(),
+                    source,
+                })?;
+        tracing::info!(
+            component = self.name,
+            wasm_bytes = wasm.len(),
+            code_bytes = compiled.len(),
+            milliseconds = started.elapsed().as_millis() as u64,
+            "component compiled"
+        );
+        let stored = self.inner.files.put(&self.key, &compiled);
+        let loaded = match stored.and_then(|code| self.inner.map(&self.key, &self.name, &code)) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::warn!(
+                    component = self.name,
+                    error = &error as &dyn std::error::Error,
+                    "compiled code can't be kept: it will be compiled again after a restart"
+                );
+                self.inner.use_once(&self.name, &compiled)?
+            }
+        };
+        self.put(loaded);
+        Ok(())
+    }
+
+    fn put(&self, loaded: Loaded) {
+        // Only whoever holds `filling` gets here, after it has found the slot empty.
+        drop(self.slot.loaded.set(loaded));
+    }
+}
+
+impl Inner {
+    fn map(&self, key: &CacheKey, name: &str, code: &str) -> Result<Loaded, LoadError> {
+        let relative = Path::new(CODE).join(code);
+        // SAFETY: the file must be what this engine's `precompile_component` wrote, unchanged while it is mapped.
+        // Written: the name is the sha256 of the content, which the caller has just checked or made, and the index
+        // entry that led here was made by `put` under this engine's own hash. Unchanged: files below the store's root
+        // appear by rename, are never opened for writing again, and the root is its owner's alone; who can write
+        // there can change this program's own files as well. Removal is harmless, a mapping keeps the content.
+        let component = unsafe { Component::deserialize_file(&self.engine, self.files.root.join(&relative)) }
+            .map_err(|source| LoadError::Map {
+                component: name.to_owned(),
+                source,
+            })?;
+        Ok(Loaded {
+            component,
+            paths: vec![self.files.index.join(&key.0), relative],
+        })
+    }
+
+    /// Code that has no file: a disk that is full or read-only must not keep an app from starting.
+    fn use_once(&self, name: &str, compiled: &[u8]) -> Result<Loaded, LoadError> {
+        // SAFETY: the bytes must be what this engine's `precompile_component` returned: the one caller has just made them.
+        let component = unsafe { Component::deserialize(&self.engine, compiled) };
+        Ok(Loaded {
+            component: component.map_err(|source| LoadError::Map {
+                component: name.to_owned(),
+                source,
+            })?,
+            paths: Vec::new(),
+        })
+    }
+}
+
+/// The files of one engine.
+struct Files {
+    root: PathBuf,
+    scratch: PathBuf,
+    /// Relative to the root.
+    index: PathBuf,
+}
+
+impl Files {
+    /// The hash of the key's code, when the code is there and whole.
+    fn find(&self, key: &CacheKey) -> Option<String> {
+        let entry = self.root.join(&self.index).join(&key.0);
+        let code = sweep::read_entry(&entry)?;
+        let path = self.root.join(CODE).join(&code);
+        match disk::sha256_of(&path) {
+            Ok(actual) if actual == code => {
+                // Pruning takes the least recently used first.
+                for used in [&entry, &path] {
+                    disk::touch(used);
+                }
+                Some(code)
+            }
+            Ok(actual) => {
+                tracing::warn!(expected = code, actual, "damaged compiled code removed");
+                drop(std::fs::remove_file(&path));
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn put(&self, key: &CacheKey, compiled: &[u8]) -> Result<String, LoadError> {
+        let code = hex::encode(Sha256::digest(compiled));
+        disk::write(&self.scratch, &self.root.join(CODE).join(&code), compiled)?;
+        disk::write(
+            &self.scratch,
+            &self.root.join(&self.index).join(&key.0),
+            code.as_bytes(),
+        )?;
+        Ok(code)
+    }
+}
+
+/// Equal for engines that can load one another's code: version, target, settings.
+fn engine_hash(engine: &Engine) -> String {
+    /// The standard hashers are 64 bits, and are not promised to stay the same.
+    struct Hasher(Sha256);
+    impl std::hash::Hasher for Hasher {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            let digest = self.0.clone().finalize();
+            u64::from_le_bytes(std::array::from_fn(|i| digest[i]))
+        }
+    }
+    let mut hasher = Hasher(Sha256::new());
+    std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+    hex::encode(hasher.0.finalize())
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;
