@@ -1,1 +1,49 @@
 //! From desired state to running apps: watch a directory, plan purely, supervise.
+//!
+//! ```text
+//! watch (a directory) ─┐ Update           Launcher: prepare ▶ activate
+//!                      ├────────▶ Supervisor ──────────────────────▶ running apps
+//! list (lepton.json) ──┘              └▶ Status (a watch channel)
+//! ```
+//!
+//! | file | responsibility |
+//! |---|---|
+//! | `watch.rs`, `events.rs`, `files.rs`, `scan.rs`, `settle.rs`, `links.rs` | a directory to changes: when to look, the system's hints, what counts as a change, one look, what is doubted, where links lead |
+//! | `list.rs` | a fixed list to the same changes |
+//! | `claims.rs`, `plan.rs` | pure: who may have an address, what to do about an app |
+//! | `supervisor/` | owns the actual state |
+//! | `launcher.rs` | the seam to everything that knows artifacts, Wasm and sockets |
+//! | `last_good.rs` | what served before a restart |
+//! | `status.rs` | what readers see |
+//! | `lock.rs` | one daemon for one source |
+//!
+//! Long-lived: the thread `watch` and its task `watch requests` (or the task `app list`), which end when the supervisor
+//! drops its receiver; the task `supervisor`, which ends at shutdown, and its `last good versions`, which ends with it.
+
+mod backoff;
+mod change;
+mod claims;
+mod events;
+mod files;
+mod last_good;
+mod launcher;
+mod links;
+mod list;
+mod lock;
+mod plan;
+mod resolve;
+mod scan;
+mod settle;
+mod status;
+mod supervisor;
+mod watch;
+
+pub use crate::manifest::AppId;
+pub use change::{AppFile, Change, Update};
+pub use launcher::{LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version};
+pub use list::watch_list;
+pub use lock::{LockError, SourceLock};
+pub use settle::Patience;
+pub use status::{AppState, AppStatus, Status};
+pub use supervisor::{Supervisor, SupervisorHandle, SupervisorSettings};
+pub use watch::{WatchOptions, watch};

@@ -1,0 +1,213 @@
+//! The last good version of each app, kept on disk: after a restart with a bad file, or with a new version that can't
+//! be prepared, it serves.
+//!
+//! One task does all the file access, in the order in which it was asked for.
+
+use std::collections::HashSet;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::manifest::{AppId, AppSpec, parse_text};
+use crate::tasks;
+
+/// What is kept of one app. It may hold the variables' values: the files are readable by their owner only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The app file, for relative paths.
+    pub(crate) path: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+    /// What its reference resolved to.
+    pub(crate) digest: String,
+}
+
+enum Job {
+    Keep(AppId, Kept, oneshot::Sender<()>),
+    Forget(AppId),
+    Retain(Vec<AppId>),
+    Recall(AppId, oneshot::Sender<Option<Kept>>),
+}
+
+/// Handle to the directory of last good versions.
+#[derive(Debug, Clone)]
+pub(crate) struct LastGood {
+    jobs: mpsc::UnboundedSender<Job>,
+}
+
+impl LastGood {
+    /// Keeps them in `dir`, which is created when it is needed. The task ends when all is written and every handle
+    /// is gone.
+    pub(crate) fn open(dir: PathBuf) -> (LastGood, JoinHandle<()>) {
+        let (jobs, mut queue) = mpsc::unbounded_channel();
+        let task = tasks::spawn("last good versions", async move {
+            while let Some(job) = queue.recv().await {
+                let dir = dir.clone();
+                // An error means that the runtime ends, and this task with it.
+                let _ = tokio::task::spawn_blocking(move || work(&dir, job)).await;
+            }
+        });
+        (LastGood { jobs }, task)
+    }
+
+    /// The app serves from this. Returns when it is on disk, or could not be noted.
+    pub(crate) async fn keep(&self, id: &AppId, kept: Kept) {
+        let (reply, done) = oneshot::channel();
+        self.ask(Job::Keep(id.clone(), kept, reply));
+        // An error means that the runtime ends.
+        let _ = done.await;
+    }
+
+    /// The app's file has been deleted.
+    pub(crate) fn forget(&self, id: &AppId) {
+        self.ask(Job::Forget(id.clone()));
+    }
+
+    /// These are all apps there are: others were deleted while nobody watched.
+    pub(crate) fn retain(&self, ids: Vec<AppId>) {
+        self.ask(Job::Retain(ids));
+    }
+
+    /// What the app served from last, and its digest.
+    pub(crate) async fn recall(&self, id: &AppId) -> Option<(Arc<AppSpec>, String)> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Recall(id.clone(), reply));
+        let kept = answer.await.ok().flatten()?;
+        let spec = parse_text(&kept.text, &kept.path, id).ok()?;
+        Some((Arc::new(spec), kept.digest))
+    }
+
+    fn ask(&self, job: Job) {
+        // The task outlives the handles, unless the runtime ends.
+        let _ = self.jobs.send(job);
+    }
+}
+
+fn work(dir: &Path, job: Job) {
+    let (id, outcome) = match job {
+        Job::Keep(id, kept, reply) => {
+            let outcome = keep(dir, &id, &kept);
+            // Whoever asked may have been given up.
+            let _ = reply.send(());
+            (id, outcome)
+        }
+        Job::Forget(id) => {
+            let outcome = match std::fs::remove_file(file(dir, &id)) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+                outcome => outcome,
+            };
+            (id, outcome)
+        }
+        Job::Retain(ids) => {
+            if let Err(e) = retain(dir, &ids) {
+                tracing::warn!(dir = %dir.display(), error = %e, "last good versions of deleted apps can't be removed");
+            }
+            return;
+        }
+        Job::Recall(id, reply) => {
+            // Whoever asked may have been given up.
+            let _ = reply.send(recall(dir, &id));
+            return;
+        }
+    };
+    if let Err(e) = outcome {
+        tracing::warn!(app = %id, dir = %dir.display(), error = %e, "the last good version can't be noted");
+    }
+}
+
+fn keep(dir: &Path, id: &AppId, kept: &Kept) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    // The temporary file is readable by its owner only, and stays so under its final name.
+    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
+    serde_json::to_writer(&mut temporary, kept)?;
+    temporary.flush()?;
+    temporary.as_file().sync_data()?;
+    temporary.persist(file(dir, id))?;
+    Ok(())
+}
+
+/// Also removes what a process left half-written.
+fn retain(dir: &Path, ids: &[AppId]) -> io::Result<()> {
+    let keep: HashSet<PathBuf> = ids.iter().map(|id| file(dir, id)).collect();
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if !keep.contains(&path) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn recall(dir: &Path, id: &AppId) -> Option<Kept> {
+    let path = file(dir, id);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+        Err(e) => {
+            tracing::warn!(app = %id, file = %path.display(), error = %e, "the last good version can't be read");
+            return None;
+        }
+    };
+    let kept = serde_json::from_str(&text);
+    kept.inspect_err(
+        |e| tracing::warn!(app = %id, file = %path.display(), error = %e, "the last good version is damaged"),
+    )
+    .ok()
+}
+
+/// An id is a file's stem or the last component of a path: it holds no separator.
+fn file(dir: &Path, id: &AppId) -> PathBuf {
+    dir.join(format!("{id}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_kept_is_recalled_by_the_next_process_until_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("last-good");
+        let id = AppId::new("a");
+        let text = r#"{"reference": "a/b", "address": "127.0.0.1:1"}"#.to_owned();
+        let (first, task) = LastGood::open(dir.clone());
+        let kept = Kept {
+            path: "a.json".into(),
+            text,
+            digest: "sha256:1".into(),
+        };
+        first.keep(&id, kept).await;
+        drop(first);
+        task.await.unwrap();
+        let mode = std::fs::metadata(dir.join("a.json"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+
+        let (second, _task) = LastGood::open(dir.clone());
+        let (spec, digest) = second.recall(&id).await.unwrap();
+        assert_eq!(
+            (spec.address.to_string().as_str(), digest.as_str()),
+            ("127.0.0.1:1", "sha256:1")
+        );
+        second.forget(&id);
+        assert!(second.recall(&id).await.is_none());
+        std::fs::write(dir.join("a.json"), "{").unwrap();
+        assert!(second.recall(&id).await.is_none(), "a damaged one is none");
+        std::fs::write(dir.join("b.json"), "{}").unwrap();
+        second.retain(vec![AppId::new("b")]);
+        assert!(second.recall(&id).await.is_none());
+        assert!(!dir.join("a.json").exists() && dir.join("b.json").exists());
+    }
+}

@@ -1,0 +1,104 @@
+//! What every app is doing, for readers: the only thing that leaves the supervisor but commands.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything there is to know about the apps. Times are RFC 3339 in UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Why the directory or list can't be read; while it stands, every app stays as it is.
+    pub source_problem: Option<String>,
+    /// One entry for each app file, by its id.
+    pub apps: BTreeMap<String, AppStatus>,
+}
+
+/// One app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// What it is doing.
+    pub state: AppState,
+    /// As the file says it; `None` while no valid file has been seen.
+    pub reference: Option<String>,
+    /// Of what serves: `sha256:…`.
+    pub digest: Option<String>,
+    /// The real address of what serves, with the real port; before that, the one asked for.
+    pub address: Option<String>,
+    /// Since when the state is what it is.
+    pub since: String,
+    /// The last error: the reason and, where one is known, the remedy.
+    pub error: Option<String>,
+    /// When it is tried again.
+    pub next_try: Option<String>,
+    /// What serves, as route patterns.
+    pub routes: Vec<String>,
+}
+
+/// What an app is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AppState {
+    /// Being fetched, compiled or bound for the first time.
+    Starting,
+    /// Serving what its file asks for.
+    Running,
+    /// Serving, but not what its file asks for: see the error.
+    Degraded,
+    /// Its address is taken; starts by itself when it is free.
+    Waiting,
+    /// Not serving: see the error.
+    Failed,
+    /// Switched off by its file.
+    Disabled,
+    /// Finishing the requests in flight.
+    Stopping,
+}
+
+impl AppState {
+    /// The state's name, as it stands in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AppState::Starting => "starting",
+            AppState::Running => "running",
+            AppState::Degraded => "degraded",
+            AppState::Waiting => "waiting",
+            AppState::Failed => "failed",
+            AppState::Disabled => "disabled",
+            AppState::Stopping => "stopping",
+        }
+    }
+}
+
+pub(crate) fn timestamp(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_reads_back_as_it_is_written() {
+        let app = AppStatus {
+            state: AppState::Degraded,
+            reference: Some("a/b:v1".into()),
+            digest: None,
+            address: Some("127.0.0.1:80".into()),
+            since: timestamp(SystemTime::UNIX_EPOCH),
+            error: Some("why".into()),
+            next_try: None,
+            routes: vec!["/...".into()],
+        };
+        let status = Status {
+            source_problem: None,
+            apps: BTreeMap::from([("a".to_owned(), app)]),
+        };
+        let json = serde_json::to_string(&status).unwrap();
+        assert!(
+            json.contains("\"state\":\"degraded\"") && json.contains("1970-01-01T00:00:00Z"),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
+    }
+}

@@ -1,0 +1,246 @@
+//! What the supervisor knows of one app.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::backoff::Backoff;
+use crate::control::launcher::{LaunchError, LaunchErrorKind, Version};
+use crate::control::plan::{Actual, Desired};
+use crate::control::status::{AppState, AppStatus, timestamp};
+use crate::manifest::{Address, AppId, AppSpec};
+
+/// A running trigger task.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// Tells the runs of one app apart.
+    pub(super) run: u64,
+    pub(super) owner: AppId,
+    pub(super) spec: Arc<AppSpec>,
+    pub(super) digest: String,
+    pub(super) address: String,
+    pub(super) routes: Vec<String>,
+    /// The last resort against a task that does not end.
+    pub(super) abort: AbortHandle,
+    pub(super) stop: oneshot::Sender<Duration>,
+    /// Cancelled when the task has ended.
+    pub(super) ended: CancellationToken,
+    pub(super) began: Instant,
+    /// It is what served before the restart, since what the file asks for can't be had.
+    pub(super) fallback: bool,
+}
+
+/// An attempt at another [`Live`].
+#[derive(Debug)]
+pub(super) struct Work {
+    /// A result of another generation is of no interest any more.
+    pub(super) generation: u64,
+    pub(super) version: Version,
+    pub(super) fallback: bool,
+    pub(super) stage: Stage,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// May be given up. `spec` is unknown until a last good version has been recalled.
+    Preparing {
+        spec: Option<Arc<AppSpec>>,
+        abort: AbortHandle,
+    },
+    /// Is waited for.
+    Activating,
+}
+
+/// A point in time, for timers and for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct When {
+    pub(super) instant: Instant,
+    pub(super) time: SystemTime,
+}
+
+impl When {
+    pub(super) fn after(delay: Duration) -> When {
+        When {
+            instant: Instant::now() + delay,
+            time: SystemTime::now() + delay,
+        }
+    }
+
+    pub(super) fn has_come(&self) -> bool {
+        self.instant <= Instant::now()
+    }
+}
+
+/// One app: what its file asks for, what runs, what is being tried, and what went wrong.
+#[derive(Debug)]
+pub(super) struct App {
+    /// `false`: the file is gone, and the app on its way out.
+    pub(super) present: bool,
+    pub(super) path: PathBuf,
+    /// The text of the newest valid file.
+    pub(super) text: Arc<str>,
+    pub(super) spec: Option<Arc<AppSpec>>,
+    /// What served before the restart, and its digest, while no valid file has been seen.
+    pub(super) remembered: Option<(Arc<AppSpec>, String)>,
+    /// What is wrong with the newest file.
+    pub(super) file_problem: Option<String>,
+    pub(super) live: Option<Live>,
+    pub(super) work: Option<Work>,
+    /// Why the newest valid file is not what runs.
+    pub(super) trouble: Option<LaunchError>,
+    pub(super) retry: Option<When>,
+    pub(super) backoff: Backoff,
+    /// For runs that end by themselves: reset by a long run, not by a successful start.
+    pub(super) crashes: Backoff,
+    /// A version to prepare although the file is unchanged.
+    pub(super) renew: Option<Version>,
+    pub(super) fallback_tried: bool,
+    /// Who holds the address, and in which words that is told.
+    pub(super) waits: Option<String>,
+    pub(super) resolving: Option<AbortHandle>,
+    pub(super) resolve_at: Option<When>,
+    pub(super) resolve_trouble: Option<String>,
+    pub(super) resolve_backoff: Backoff,
+    /// Runs that finish their requests in flight.
+    pub(super) draining: usize,
+    /// The last reason that was logged.
+    pub(super) logged: Option<String>,
+    pub(super) generation: u64,
+}
+
+impl App {
+    pub(super) fn new() -> App {
+        App {
+            present: true,
+            path: PathBuf::new(),
+            text: Arc::from(""),
+            spec: None,
+            remembered: None,
+            file_problem: None,
+            live: None,
+            work: None,
+            trouble: None,
+            retry: None,
+            backoff: Backoff::new(),
+            crashes: Backoff::new(),
+            renew: None,
+            fallback_tried: false,
+            waits: None,
+            resolving: None,
+            resolve_at: None,
+            resolve_trouble: None,
+            resolve_backoff: Backoff::new(),
+            draining: 0,
+            logged: None,
+            generation: 0,
+        }
+    }
+
+    pub(super) fn desired(&self) -> Desired<'_> {
+        match &self.spec {
+            _ if !self.present => Desired::Absent,
+            Some(spec) => Desired::Spec(spec),
+            None => Desired::Unknown,
+        }
+    }
+
+    pub(super) fn actual(&self) -> Actual<'_> {
+        let stage = self.work.as_ref().map(|work| (&work.stage, work.fallback));
+        Actual {
+            running: self.live.as_ref().map(|live| &*live.spec),
+            preparing: match stage {
+                Some((Stage::Preparing { spec: Some(spec), .. }, false)) => Some(spec),
+                _ => None,
+            },
+            activating: matches!(stage, Some((Stage::Activating, _))),
+        }
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.present && self.spec.as_ref().is_none_or(|spec| spec.enabled)
+    }
+
+    /// What the app claims: by its newest valid file, or by what served before the restart.
+    pub(super) fn claim(&self) -> Option<&Address> {
+        let spec = self
+            .spec
+            .as_ref()
+            .or(self.remembered.as_ref().map(|(spec, _)| spec));
+        spec.filter(|spec| self.present && spec.enabled)
+            .map(|spec| &spec.address)
+    }
+
+    /// Nothing is left of it.
+    pub(super) fn is_over(&self) -> bool {
+        !self.present && self.live.is_none() && self.work.is_none() && self.draining == 0
+    }
+
+    /// Gives up what is being prepared. What is being activated goes on.
+    pub(super) fn give_up(&mut self) {
+        if let Some(Work {
+            stage: Stage::Preparing { abort, .. },
+            ..
+        }) = &self.work
+        {
+            abort.abort();
+            self.work = None;
+        }
+    }
+
+    /// The reason to show, if anything is not as the file asks.
+    pub(super) fn error(&self) -> Option<String> {
+        let trouble = self.trouble.as_ref().map(|error| error.message.as_str());
+        match (&self.file_problem, &self.waits, trouble) {
+            (Some(file), _, Some(trouble)) => Some(format!("{file}; and the version before it: {trouble}")),
+            (Some(reason), ..) | (None, Some(reason), _) => Some(reason.clone()),
+            (None, None, Some(reason)) => Some(reason.to_owned()),
+            (None, None, None) => None,
+        }
+    }
+
+    fn state(&self) -> AppState {
+        let port_taken = self
+            .trouble
+            .as_ref()
+            .is_some_and(|error| error.kind == LaunchErrorKind::AddressInUse);
+        match () {
+            () if !self.present => AppState::Stopping,
+            () if !self.is_enabled() && (self.live.is_some() || self.draining > 0) => AppState::Stopping,
+            () if !self.is_enabled() => AppState::Disabled,
+            () if self.live.is_some() && self.error().is_some() => AppState::Degraded,
+            () if self.live.is_some() => AppState::Running,
+            () if self.waits.is_some() || port_taken => AppState::Waiting,
+            () if self.error().is_some() => AppState::Failed,
+            () => AppState::Starting,
+        }
+    }
+
+    /// What readers see; `before` is what they saw last.
+    pub(super) fn status(&self, before: Option<&AppStatus>) -> AppStatus {
+        let state = self.state();
+        let live = self.live.as_ref();
+        let since = before
+            .filter(|before| before.state == state)
+            .map(|before| before.since.clone());
+        let remembered = self.remembered.as_ref().map(|(spec, _)| spec);
+        let spec = self.spec.as_ref().or(live.map(|live| &live.spec)).or(remembered);
+        let retry = self.retry.or(self.resolve_trouble.as_ref().and(self.resolve_at));
+        AppStatus {
+            state,
+            reference: spec.map(|spec| spec.reference.to_string()),
+            digest: live.map(|live| live.digest.clone()),
+            address: live
+                .map(|live| live.address.clone())
+                .or(spec.map(|spec| spec.address.to_string())),
+            since: since.unwrap_or_else(|| timestamp(SystemTime::now())),
+            error: self.error().or_else(|| self.resolve_trouble.clone()),
+            next_try: retry.map(|when| timestamp(when.time)),
+            routes: live.map(|live| live.routes.clone()).unwrap_or_default(),
+        }
+    }
+}

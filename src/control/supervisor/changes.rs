@@ -1,0 +1,158 @@
+//! Files to claims and desired state.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::app::When;
+use super::{App, SETTLED, Supervisor, Sweep};
+use crate::control::change::{AppFile, Change, Update};
+use crate::control::launcher::{Launcher, Version};
+use crate::manifest::{Address, AppId, PullPolicy};
+
+impl<L: Launcher> Supervisor<L> {
+    pub(super) async fn update(&mut self, update: Update) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        match update {
+            Update::Source(problem) => {
+                self.sweep_later(problem.is_none());
+                self.status.send_modify(|status| status.source_problem = problem);
+            }
+            Update::Batch(changes) => {
+                let readable = self.status.borrow().source_problem.is_none();
+                self.sweep_later(readable);
+                self.changes(changes).await;
+            }
+        }
+    }
+
+    /// Only a source that can be read says what is not there.
+    fn sweep_later(&mut self, readable: bool) {
+        self.sweep = match self.sweep {
+            Sweep::Done => Sweep::Done,
+            _ if readable => Sweep::At(Instant::now() + SETTLED),
+            _ => Sweep::Waits,
+        };
+    }
+
+    /// All addresses that the batch gives up are given up before any is claimed, so that a batch may swap them.
+    async fn changes(&mut self, changes: Vec<Change>) {
+        let mut touched = BTreeSet::new();
+        for change in changes {
+            let id = change.id().clone();
+            match change {
+                Change::Set { file, .. } => self.file(&id, *file).await,
+                Change::Removed { .. } => self.removed(&id),
+            }
+            touched.insert(id);
+        }
+        self.claim_anew(touched);
+    }
+
+    async fn file(&mut self, id: &AppId, file: AppFile) {
+        let app = self.apps.entry(id.clone()).or_insert_with(App::new);
+        app.present = true;
+        app.path = file.path;
+        // Whatever went wrong, it is tried again at once.
+        app.backoff.reset();
+        app.crashes.reset();
+        app.resolve_backoff.reset();
+        app.retry = None;
+        app.logged = None;
+        app.fallback_tried = false;
+        let spec = match file.spec {
+            Ok(spec) => spec,
+            Err(error) => {
+                tracing::error!(app = %id, error = %error, serves_on = app.live.is_some(), "app file is in error");
+                app.file_problem = Some(error.to_string());
+                if app.spec.is_none() {
+                    // Waited for, since it decides who may have its address: one small file, and only after a restart.
+                    app.remembered = self.last_good.recall(id).await;
+                }
+                return;
+            }
+        };
+        app.file_problem = None;
+        app.text = file.text;
+        if app.work.as_ref().is_some_and(|work| work.fallback) {
+            app.give_up();
+        }
+        if app.spec.as_ref() != Some(&spec) {
+            app.renew = None;
+            app.trouble = None;
+            app.resolve_trouble = None;
+        } else if spec.pull != PullPolicy::IfNotPresent && app.live.is_some() {
+            // An edit that changes nothing for the app is still an edit: a tag is resolved again.
+            app.resolve_at = Some(When::after(Duration::ZERO));
+        }
+        app.spec = Some(spec);
+        app.remembered = None;
+    }
+
+    fn removed(&mut self, id: &AppId) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        app.present = false;
+        app.spec = None;
+        app.remembered = None;
+        app.file_problem = None;
+        app.trouble = None;
+        app.renew = None;
+        self.last_good.forget(id);
+        self.launcher.forget(id);
+    }
+
+    /// Brings the claims of these apps up to date, and looks after every app that this may concern.
+    fn claim_anew(&mut self, ids: BTreeSet<AppId>) {
+        let mut concerned = ids.clone();
+        let mut moving = Vec::new();
+        for id in &ids {
+            let Some(app) = self.apps.get(id) else { continue };
+            let wanted = app.claim();
+            if wanted.is_some_and(|wanted| self.claims.claims(id, wanted)) {
+                continue;
+            }
+            moving.extend(wanted.map(|wanted| (id.clone(), wanted.clone())));
+            concerned.extend(self.claims.release(id).0);
+        }
+        for (id, address) in &moving {
+            self.claims.claim(id, address);
+        }
+        // The older claims first: they have waited.
+        for id in concerned.iter().filter(|id| !ids.contains(id)).chain(&ids) {
+            self.claims.settle(id);
+        }
+        self.end_lingering();
+        for id in &concerned {
+            self.look_after(id);
+        }
+    }
+
+    pub(super) fn redeploy(&mut self, id: &AppId) -> bool {
+        let Some(app) = self.apps.get_mut(id) else {
+            return false;
+        };
+        if self.shutdown.is_some() || app.spec.is_none() || !app.is_enabled() {
+            return false;
+        }
+        app.give_up();
+        app.renew = Some(Version::Fresh);
+        app.backoff.reset();
+        app.retry = None;
+        self.look_after(id);
+        true
+    }
+
+    /// In which words a taken address is told.
+    pub(super) fn taken_by(&self, holder: &AppId, address: &Address) -> String {
+        let file = self
+            .apps
+            .get(holder)
+            .map_or_else(PathBuf::new, |app| app.path.clone());
+        let file = file.display();
+        format!("address {address} is held by app {holder} ({file}); it starts by itself when that is free")
+    }
+}

@@ -1,0 +1,199 @@
+//! A launcher whose world the tests control and look at.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::control::launcher::*;
+use crate::manifest::{Address, AppId, AppSpec};
+
+/// What goes on in the world.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    /// Who answers at each open address: `app@reference#digest`.
+    pub(super) open: BTreeMap<String, (u64, String)>,
+    /// Addresses that were open and are not any more.
+    pub(super) closed: Vec<String>,
+    /// References whose preparation fails so many times.
+    pub(super) failing: HashMap<String, usize>,
+    /// References whose preparation never ends.
+    pub(super) stuck: Vec<String>,
+    /// References whose preparation panics.
+    pub(super) cursed: Vec<String>,
+    /// Addresses that another process has.
+    pub(super) foreign: Vec<String>,
+    /// Where each reference points; "sha256:1" unless told.
+    pub(super) digests: HashMap<String, String>,
+    /// Registry answers to questions fail.
+    pub(super) offline: bool,
+    /// Every preparation: `app reference version`.
+    pub(super) prepared: Vec<String>,
+    pub(super) resolved: usize,
+    pub(super) forgotten: Vec<AppId>,
+    /// Each time it was told of all apps.
+    pub(super) retained: Vec<Vec<AppId>>,
+    /// Runs that take this long to drain.
+    pub(super) drain: Duration,
+    pub(super) draining_for: Vec<Duration>,
+    runs: u64,
+    crashes: HashMap<String, Arc<Notify>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fake(Arc<Mutex<World>>);
+
+pub(super) struct Prepared {
+    digest: String,
+}
+
+impl Fake {
+    pub(super) fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
+        look(&mut self.0.lock().unwrap())
+    }
+
+    /// Who answers at an address.
+    pub(super) fn answer(&self, address: &str) -> Option<String> {
+        self.world(|world| world.open.get(address).map(|(_, who)| who.clone()))
+    }
+
+    /// The app's task ends without being asked.
+    pub(super) fn crash(&self, id: &str) {
+        self.world(|world| world.crashes[id].notify_one());
+    }
+
+    fn digest(&self, spec: &AppSpec) -> String {
+        let reference = spec.reference.to_string();
+        self.world(|world| {
+            world
+                .digests
+                .get(&reference)
+                .cloned()
+                .unwrap_or("sha256:1".to_owned())
+        })
+    }
+
+    fn detach(&self, address: &str, run: u64) {
+        self.world(|world| {
+            if world.open.get(address).is_some_and(|(behind, _)| *behind == run) {
+                world.open.remove(address);
+                world.closed.push(address.to_owned());
+            }
+        });
+    }
+}
+
+impl Launcher for Fake {
+    type Prepared = Prepared;
+
+    async fn prepare(
+        &self,
+        id: AppId,
+        spec: Arc<AppSpec>,
+        version: Version,
+    ) -> Result<Preparation<Prepared>, LaunchError> {
+        let reference = spec.reference.to_string();
+        let (fails, stuck) = self.world(|world| {
+            world.prepared.push(format!("{id} {reference} {version:?}"));
+            let failing = world.failing.entry(reference.clone()).or_default();
+            let fails = *failing > 0;
+            *failing = failing.saturating_sub(1);
+            (fails, world.stuck.contains(&reference))
+        });
+        if self.world(|world| world.cursed.contains(&reference)) {
+            panic!("cursed");
+        }
+        if fails {
+            return Err(LaunchError::other(format!("{reference} can't be fetched")));
+        }
+        if stuck {
+            pending::<()>().await;
+        }
+        let revalidate = version == Version::Stored;
+        let digest = match version {
+            Version::Exactly(digest) => digest,
+            // What was stored before the tag moved.
+            Version::Stored => "sha256:1".to_owned(),
+            Version::Fresh => self.digest(&spec),
+        };
+        Ok(Preparation {
+            prepared: Prepared {
+                digest: digest.clone(),
+            },
+            digest,
+            revalidate,
+        })
+    }
+
+    async fn activate(
+        &self,
+        id: AppId,
+        spec: Arc<AppSpec>,
+        address: ResolvedAddress,
+        prepared: Prepared,
+    ) -> Result<Running, LaunchError> {
+        let address = address.to_string();
+        let who = format!("{id}@{}#{}", spec.reference, prepared.digest);
+        let crash = Arc::new(Notify::new());
+        let run = self.world(|world| {
+            let parsed = |text: &str| Address::parse(text, "/".as_ref()).unwrap();
+            let clash = |open: &String| *open != address && parsed(open).conflicts_with(&parsed(&address));
+            if world.foreign.contains(&address) || world.open.keys().any(clash) {
+                let error = LaunchError::other(format!("{address} is in use"));
+                return Err(LaunchError {
+                    kind: LaunchErrorKind::AddressInUse,
+                    ..error
+                });
+            }
+            world.runs += 1;
+            world.open.insert(address.clone(), (world.runs, who));
+            world.crashes.insert(id.to_string(), Arc::clone(&crash));
+            Ok(world.runs)
+        })?;
+        let (stop, stopped) = oneshot::channel();
+        let (fake, at) = (self.clone(), address.clone());
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                time = stopped => {
+                    fake.detach(&at, run);
+                    let drain = fake.world(|world| {
+                        world.draining_for.extend(time);
+                        world.drain
+                    });
+                    tokio::time::sleep(drain).await;
+                }
+                () = crash.notified() => fake.detach(&at, run),
+            }
+        });
+        let routes = vec!["/...".to_owned()];
+        Ok(Running {
+            digest: prepared.digest,
+            address,
+            routes,
+            task,
+            stop,
+        })
+    }
+
+    async fn resolve(&self, spec: Arc<AppSpec>) -> Result<String, LaunchError> {
+        let offline = self.world(|world| {
+            world.resolved += 1;
+            world.offline
+        });
+        if offline {
+            Err(LaunchError::other("the registry does not answer"))
+        } else {
+            Ok(self.digest(&spec))
+        }
+    }
+
+    fn retain(&self, ids: Vec<AppId>) {
+        self.world(|world| world.retained.push(ids));
+    }
+
+    fn forget(&self, id: &AppId) {
+        self.world(|world| world.forgotten.push(id.clone()));
+    }
+}

@@ -1,0 +1,259 @@
+//! Owns the actual state: every running app, every attempt at one, every reason against one.
+//!
+//! One task owns it all and is never blocked: what takes time is a task of its own, which reports back. So one app's
+//! slow registry, panic or crash is that app's alone.
+//!
+//! | file | what happens there |
+//! |---|---|
+//! | `changes.rs` | files to claims and desired state |
+//! | `steps.rs` | the plan's steps: prepare, activate, give up |
+//! | `outcomes.rs` | what the tasks report |
+//! | `stopping.rs` | runs that end: drained, lingering, displaced |
+//! | `resolving.rs` | whether a tag has moved |
+//! | `app.rs`, `serving.rs` | what is known of an app, of an address |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::change::Update;
+use super::claims::Claims;
+use super::last_good::LastGood;
+use super::launcher::Launcher;
+use super::status::Status;
+use crate::manifest::AppId;
+use crate::tasks;
+
+mod app;
+mod changes;
+mod outcomes;
+mod resolving;
+mod serving;
+mod steps;
+mod stopping;
+
+use app::{App, Live};
+use outcomes::Report;
+use serving::Serving;
+
+/// Commands that wait for the supervisor.
+const QUEUED_COMMANDS: usize = 16;
+/// How long nothing has to happen after the first listing before an app without a file counts as deleted while nobody
+/// watched: much longer than a source waits with a file that may be half-written.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// What the supervisor is told once.
+#[derive(Debug, Clone)]
+pub struct SupervisorSettings {
+    /// How long requests in flight may take at a swap or stop, where the app's file says nothing.
+    pub drain_timeout: Duration,
+    /// Where the last good version of each app is kept; of this source only, since it is kept by the app's name.
+    pub last_good_dir: PathBuf,
+}
+
+enum Command {
+    Redeploy(AppId, oneshot::Sender<bool>),
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// Gives the supervisor commands. Clones command the same one.
+#[derive(Debug, Clone)]
+pub struct SupervisorHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl SupervisorHandle {
+    /// Resolves the app's reference again and deploys what it points at, as if it were new. `false`: there is no such
+    /// app, or it is switched off, or has no valid file.
+    pub async fn redeploy(&self, id: AppId) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Redeploy(id, reply)).await.is_ok() && answer.await.unwrap_or(false)
+    }
+
+    /// Stops every app after its requests in flight, at the latest after its drain timeout. Returns when all have
+    /// ended and the supervisor with them.
+    pub async fn shutdown(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Shutdown(reply)).await.is_ok() {
+            // An error means that it has ended already.
+            let _ = answer.await;
+        }
+    }
+}
+
+/// The removal of what earlier runs left.
+enum Sweep {
+    /// The source has not been read yet, or can't be.
+    Waits,
+    At(Instant),
+    Done,
+}
+
+/// The owner task.
+pub struct Supervisor<L: Launcher> {
+    launcher: L,
+    settings: SupervisorSettings,
+    apps: BTreeMap<AppId, App>,
+    claims: Claims,
+    serving: Serving,
+    /// Runs whose app has moved on, and whose address another app is about to take over.
+    lingering: Vec<Live>,
+    /// When to look at an app again.
+    timers: BTreeSet<(Instant, AppId)>,
+    drains: JoinSet<()>,
+    last_good: LastGood,
+    last_good_task: JoinHandle<()>,
+    reports: mpsc::UnboundedSender<Report<L::Prepared>>,
+    status: watch::Sender<Status>,
+    next_run: u64,
+    /// When what earlier runs left of apps that are gone is to be removed; once, after the source has been read.
+    sweep: Sweep,
+    shutdown: Option<oneshot::Sender<()>>,
+}
+
+impl<L: Launcher> Supervisor<L> {
+    /// Starts it. It ends at [`SupervisorHandle::shutdown`]; when the source of updates ends, the apps go on.
+    pub fn start(
+        launcher: L,
+        settings: SupervisorSettings,
+        updates: mpsc::Receiver<Update>,
+    ) -> (SupervisorHandle, watch::Receiver<Status>) {
+        let (commands, command_queue) = mpsc::channel(QUEUED_COMMANDS);
+        // Each message is the end of a task that this supervisor started: there are never more than a few per app.
+        let (reports, report_queue) = mpsc::unbounded_channel();
+        let (status, status_reader) = watch::channel(Status::default());
+        let (last_good, last_good_task) = LastGood::open(settings.last_good_dir.clone());
+        let supervisor = Supervisor {
+            launcher,
+            settings,
+            apps: BTreeMap::new(),
+            claims: Claims::default(),
+            serving: Serving::default(),
+            lingering: Vec::new(),
+            timers: BTreeSet::new(),
+            drains: JoinSet::new(),
+            last_good,
+            last_good_task,
+            reports,
+            status,
+            next_run: 0,
+            sweep: Sweep::Waits,
+            shutdown: None,
+        };
+        tasks::spawn("supervisor", supervisor.run(updates, command_queue, report_queue));
+        (SupervisorHandle { commands }, status_reader)
+    }
+
+    async fn run(
+        mut self,
+        mut updates: mpsc::Receiver<Update>,
+        mut commands: mpsc::Receiver<Command>,
+        mut reports: mpsc::UnboundedReceiver<Report<L::Prepared>>,
+    ) {
+        let mut source_open = true;
+        while !self.is_over() {
+            let next_timer = self.timers.first().map(|(instant, _)| *instant);
+            let sweep = match self.sweep {
+                Sweep::At(instant) => Some(instant),
+                Sweep::Waits | Sweep::Done => None,
+            };
+            tokio::select! {
+                // What is waited for is cancel-safe: nothing is taken out of a queue and lost.
+                update = updates.recv(), if source_open => match update {
+                    Some(update) => self.update(update).await,
+                    None => source_open = false,
+                },
+                Some(command) = commands.recv() => self.command(command),
+                Some(report) = reports.recv() => self.report(report),
+                Some(_) = self.drains.join_next() => {}
+                () = until(next_timer) => self.timer(),
+                () = until(sweep), if self.shutdown.is_none() => self.sweep(),
+            }
+        }
+        drop(self.last_good);
+        // It ends when all is written; an error means that the runtime ends.
+        let _ = self.last_good_task.await;
+        if let Some(reply) = self.shutdown {
+            // Whoever asked may have lost patience.
+            let _ = reply.send(());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let activating = |app: &App| app.actual().activating;
+        self.shutdown.is_some() && self.drains.is_empty() && !self.apps.values().any(activating)
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Redeploy(id, reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.redeploy(&id));
+            }
+            Command::Shutdown(reply) => {
+                self.shutdown = Some(reply);
+                self.stop_all();
+            }
+        }
+    }
+
+    fn timer(&mut self) {
+        let now = Instant::now();
+        while let Some((instant, id)) = self.timers.pop_first() {
+            if instant > now {
+                self.timers.insert((instant, id));
+                return;
+            }
+            self.look_after(&id);
+        }
+    }
+
+    fn sweep(&mut self) {
+        let present = self.apps.iter().filter(|(_, app)| app.present);
+        let ids: Vec<_> = present.map(|(id, _)| id.clone()).collect();
+        self.last_good.retain(ids.clone());
+        self.launcher.retain(ids);
+        self.sweep = Sweep::Done;
+    }
+
+    fn wake(&mut self, instant: Instant, id: &AppId) {
+        self.timers.insert((instant, id.clone()));
+    }
+
+    /// Publishes one app's status, and drops the app when nothing is left of it.
+    fn publish(&mut self, id: &AppId) {
+        let Some(app) = self.apps.get(id) else { return };
+        let name = id.as_str();
+        if app.is_over() {
+            self.apps.remove(id);
+            self.status.send_modify(|status| {
+                status.apps.remove(name);
+            });
+            return;
+        }
+        let new = app.status(self.status.borrow().apps.get(name));
+        self.status.send_if_modified(|status| {
+            let changed = status.apps.get(name) != Some(&new);
+            if changed {
+                status.apps.insert(name.to_owned(), new);
+            }
+            changed
+        });
+    }
+}
+
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;

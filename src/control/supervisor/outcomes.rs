@@ -1,0 +1,262 @@
+//! What the supervisor's tasks report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Supervisor;
+use super::app::{Live, When};
+use crate::control::launcher::{
+    LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
+};
+use crate::manifest::{AppId, AppSpec};
+use crate::tasks;
+
+/// A run of this length is no part of a series of crashes.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// A prepared app and where it goes.
+pub(super) struct Ready<P> {
+    pub(super) preparation: Preparation<P>,
+    pub(super) address: ResolvedAddress,
+    pub(super) spec: Arc<AppSpec>,
+}
+
+/// The end of a task.
+pub(super) enum Report<P> {
+    /// `Ok(None)`: there is no last good version.
+    Prepared {
+        id: AppId,
+        generation: u64,
+        outcome: Result<Option<Ready<P>>, LaunchError>,
+    },
+    Activated {
+        id: AppId,
+        generation: u64,
+        spec: Arc<AppSpec>,
+        revalidate: bool,
+        outcome: Result<Running, LaunchError>,
+    },
+    /// A trigger task ended, asked or not.
+    Ended { id: AppId, run: u64, panicked: bool },
+    /// A stopped run is gone.
+    Drained { id: AppId },
+    Resolved {
+        id: AppId,
+        spec: Arc<AppSpec>,
+        outcome: Result<String, LaunchError>,
+    },
+}
+
+impl<L: Launcher> Supervisor<L> {
+    pub(super) fn report(&mut self, report: Report<L::Prepared>) {
+        match report {
+            Report::Prepared {
+                id,
+                generation,
+                outcome,
+            } => self.prepared(&id, generation, outcome),
+            Report::Activated {
+                id,
+                generation,
+                spec,
+                revalidate,
+                outcome,
+            } => {
+                self.activated(&id, generation, spec, revalidate, outcome);
+            }
+            Report::Ended { id, run, panicked } => self.ended(&id, run, panicked),
+            Report::Drained { id } => self.drained(&id),
+            Report::Resolved { id, spec, outcome } => self.resolved(&id, &spec, outcome),
+        }
+    }
+
+    fn prepared(
+        &mut self,
+        id: &AppId,
+        generation: u64,
+        outcome: Result<Option<Ready<L::Prepared>>, LaunchError>,
+    ) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        // Given up, or superseded, while its report was under way.
+        let Some(work) = app.work.as_ref().filter(|work| work.generation == generation) else {
+            return;
+        };
+        let fallback = work.fallback;
+        match outcome {
+            Err(error) => self.failed(id, error),
+            Ok(None) => app.work = None,
+            Ok(Some(ready)) if fallback && !self.may_fall_back(id, &ready.spec) => {
+                if let Some(app) = self.apps.get_mut(id) {
+                    app.work = None;
+                    // Without a file of its own it waits, and is tried again when the address is free.
+                    app.fallback_tried = app.spec.is_some();
+                }
+            }
+            Ok(Some(ready)) => self.activate(id, generation, ready),
+        }
+        // A retry may have come due while the last good version was tried.
+        self.look_after(id);
+    }
+
+    /// Whether the last good version may have its address: its own claim, or one that happens to be free.
+    fn may_fall_back(&self, id: &AppId, spec: &AppSpec) -> bool {
+        self.claims.holder(id, &spec.address).is_none()
+    }
+
+    fn activated(
+        &mut self,
+        id: &AppId,
+        generation: u64,
+        spec: Arc<AppSpec>,
+        revalidate: bool,
+        outcome: Result<Running, LaunchError>,
+    ) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        let Some(work) = app.work.take_if(|work| work.generation == generation) else {
+            return;
+        };
+        match outcome {
+            Err(error) => {
+                app.work = Some(work);
+                self.failed(id, error);
+            }
+            Ok(running) => {
+                self.serves(id, spec, running, work.fallback);
+                if !work.fallback {
+                    self.succeeded(id, revalidate);
+                }
+            }
+        }
+        if self.shutdown.is_some() {
+            self.stop(id);
+        }
+        // The file may have changed meanwhile.
+        self.look_after(id);
+    }
+
+    /// A new run is behind its address; whoever was there is not any more.
+    fn serves(&mut self, id: &AppId, spec: Arc<AppSpec>, running: Running, fallback: bool) {
+        self.next_run += 1;
+        let run = self.next_run;
+        let ended = CancellationToken::new();
+        for displaced in self.serving.in_the_way_of(&spec.address) {
+            if let Some(live) = self.take_run(&displaced.owner, displaced.run) {
+                self.drain(live);
+            }
+            self.publish(&displaced.owner);
+        }
+        self.serving.add(run, id, &spec.address);
+        // The launcher has told where it is served; what is not as the file says is told here.
+        if fallback {
+            tracing::warn!(app = %id, digest = running.digest, "the last good version is served");
+        }
+        let live = Live {
+            run,
+            owner: id.clone(),
+            spec,
+            digest: running.digest,
+            address: running.address,
+            routes: running.routes,
+            abort: running.task.abort_handle(),
+            stop: running.stop,
+            ended: ended.clone(),
+            began: tokio::time::Instant::now(),
+            fallback,
+        };
+        let (owner, reports, task) = (id.clone(), self.reports.clone(), running.task);
+        tasks::spawn("app run", async move {
+            let panicked = task.await.is_err_and(|e| e.is_panic());
+            ended.cancel();
+            // The supervisor may have ended: then this run was the last to be waited for.
+            let _ = reports.send(Report::Ended {
+                id: owner,
+                run,
+                panicked,
+            });
+        });
+        let old = self.apps.get_mut(id).and_then(|app| app.live.replace(live));
+        if let Some(old) = old {
+            self.retire(old);
+        }
+    }
+
+    /// What the file asks for serves.
+    fn succeeded(&mut self, id: &AppId, revalidate: bool) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        app.trouble = None;
+        app.retry = None;
+        app.logged = None;
+        app.backoff.reset();
+        self.resolve_later(id, revalidate);
+    }
+
+    /// An attempt failed: what serves goes on, and it is tried again.
+    fn failed(&mut self, id: &AppId, error: LaunchError) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        let Some(work) = app.work.take() else { return };
+        if work.fallback && app.spec.is_some() {
+            // The file's own version is what is tried again.
+            tracing::warn!(app = %id, error = %error, "the last good version can't be started either");
+            return;
+        }
+        if work.fallback {
+            app.fallback_tried = false;
+        } else {
+            app.renew = Some(work.version);
+        }
+        let delay = app.backoff.after(&error);
+        let in_use = error.kind == LaunchErrorKind::AddressInUse;
+        let address = app.spec.as_ref().map(|spec| spec.address.clone());
+        self.trouble(id, error, delay);
+        if let Some(address) = address {
+            self.end_orphans(&address);
+        }
+        // The port is as taken for the last good version as for this one.
+        if !in_use && !work.fallback {
+            self.fall_back(id);
+        }
+    }
+
+    fn ended(&mut self, id: &AppId, run: u64, panicked: bool) {
+        let Some(live) = self.take_run(id, run) else {
+            return;
+        };
+        self.serving.remove(run, &live.spec.address);
+        let Some(app) = self.apps.get_mut(id).filter(|app| app.present) else {
+            return;
+        };
+        if app.live.is_some() {
+            // It only lingered.
+            return;
+        }
+        if live.began.elapsed() >= STEADY {
+            app.crashes.reset();
+        }
+        app.fallback_tried = false;
+        app.renew = Some(Version::Exactly(live.digest)).filter(|_| !live.fallback);
+        let reason = if panicked { "panicked" } else { "ended by itself" };
+        let error = LaunchError::other(format!("the app's task {reason}"));
+        let delay = app.crashes.after(&error);
+        if self.shutdown.is_none() {
+            self.trouble(id, error, delay);
+        }
+        self.publish(id);
+    }
+
+    /// Notes why the app is not as its file asks, and when that is tried again. The log has each reason once.
+    pub(super) fn trouble(&mut self, id: &AppId, error: LaunchError, delay: Duration) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        let retry = When::after(delay);
+        if app.logged.as_ref() != Some(&error.message) {
+            let next_try = humantime::format_duration(Duration::from_millis(delay.as_millis() as u64));
+            let serves_on = app.live.is_some();
+            tracing::error!(app = %id, error = %error, %next_try, serves_on, "app can't be started");
+        }
+        app.logged = Some(error.message.clone());
+        app.trouble = Some(error);
+        app.retry = Some(retry);
+        self.wake(retry.instant, id);
+    }
+}

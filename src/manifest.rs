@@ -1,1 +1,0 @@
-//! One app file: raw JSON to typed, once.
