@@ -1,1 +1,19 @@
 //! The HTTP trigger (`docs/contract/http-trigger.md`): sockets, routes, request to response.
+
+mod accept;
+mod app;
+mod config;
+mod exchange;
+mod executor;
+mod headers;
+mod listener;
+mod prepare;
+mod respond;
+mod router;
+mod running;
+mod static_response;
+
+pub use app::{HttpApp, RouteSummary};
+pub use listener::{BindError, ListenAddress, Listeners};
+pub use prepare::{HttpAppInput, HttpHost, HttpPlan, KIND, PrepareError, prepare};
+pub use running::{RunningHttp, start};

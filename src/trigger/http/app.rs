@@ -1,0 +1,385 @@
+//! One version of an app, ready to serve: request to response (`docs/contract/http-trigger.md §4`).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::exchange::{ClientGuard, GuestBody};
+use super::executor::{Executor, Guest, GuestError, Life};
+use super::headers::{self, Origin};
+use super::listener::ListenAddress;
+use super::respond::{self, Info, Refusal, refuse};
+use super::router::{RouteMatch, Router};
+use super::static_response::StaticResponse;
+use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
+
+/// Paths that the host answers itself.
+const WELL_KNOWN: &str = "/.well-known/spin/";
+/// Requests that one app may have in flight: the pool of instances is for all apps.
+const MAX_REQUESTS_IN_FLIGHT: usize = 512;
+/// How long a request waits for one of the others to finish.
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One version of an app. Its listener holds it, and every request that it has in flight.
+pub struct HttpApp {
+    pub(super) parts: AppParts,
+    admission: Arc<Semaphore>,
+    /// Where the app is served, once it is: the authority of its requests to itself.
+    address: OnceLock<Authority>,
+    this: Weak<Self>,
+}
+
+/// What an app is made of.
+pub(super) struct AppParts {
+    pub(super) id: Arc<str>,
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+    /// Of the artifact's manifest.
+    pub(super) digest: String,
+    pub(super) router: Router,
+    /// What `spin-base-path` says.
+    pub(super) base_path: String,
+    /// What each route of the router leads to.
+    pub(super) endpoints: Vec<Endpoint>,
+    /// Every component with an HTTP trigger, public or private.
+    pub(super) components: BTreeMap<String, HttpComponent>,
+    pub(super) life: Life,
+}
+
+/// A route and what answers it, for people.
+pub struct RouteSummary {
+    /// As `spin up` prints it: `/a`, or `/a (wildcard)`.
+    pub pattern: String,
+    /// The component's id.
+    pub target: String,
+}
+
+pub(super) enum Endpoint {
+    Component(String),
+    Static(StaticResponse),
+}
+
+/// A component and how it is called.
+pub(super) struct HttpComponent {
+    pub(super) guest: Arc<Guest>,
+    pub(super) executor: Executor,
+}
+
+impl HttpApp {
+    /// `parts` is given the way back to the app, for its guests' requests to themselves.
+    pub(super) fn new(parts: impl FnOnce(Weak<dyn LocalDispatch>) -> AppParts) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
+            parts: parts(this.clone()),
+            admission: Arc::new(Semaphore::new(MAX_REQUESTS_IN_FLIGHT)),
+            address: OnceLock::new(),
+            this: this.clone(),
+        })
+    }
+
+    /// The app, as its file names it.
+    pub fn id(&self) -> &str {
+        &self.parts.id
+    }
+
+    /// Of the artifact's manifest.
+    pub fn digest(&self) -> &str {
+        &self.parts.digest
+    }
+
+    /// What clients can ask for, most specific first.
+    pub fn routes(&self) -> Vec<RouteSummary> {
+        let summary = |(pattern, target): (&str, usize)| {
+            let target = match &self.parts.endpoints[target] {
+                Endpoint::Component(id) => id.clone(),
+                Endpoint::Static(_) => "static response".into(),
+            };
+            let pattern = match pattern.strip_suffix("/...").or(pattern.strip_suffix("/*")) {
+                Some(prefix) => format!("{prefix} (wildcard)"),
+                None => pattern.to_owned(),
+            };
+            RouteSummary { pattern, target }
+        };
+        self.parts.router.routes().map(summary).collect()
+    }
+
+    pub(super) fn life(&self) -> &Life {
+        &self.parts.life
+    }
+
+    /// Told once by the first listener.
+    pub(super) fn served_at(&self, address: &ListenAddress) {
+        let authority = match address {
+            ListenAddress::Tcp(address) => Authority::try_from(address.to_string()).ok(),
+            ListenAddress::Unix(_) => None,
+        };
+        self.address
+            .get_or_init(|| authority.unwrap_or(Authority::from_static("localhost")));
+    }
+
+    /// Counts a request among those in flight. `None` when the app is being drained: the drain may be over before
+    /// the request begins, so the request belongs to the app that has taken this one's place.
+    pub(super) fn enter(&self) -> Option<TaskTrackerToken> {
+        let in_flight = self.parts.life.in_flight.token();
+        // In this order: what is counted before the drain begins is waited for.
+        (!self.parts.life.drain.is_cancelled()).then_some(in_flight)
+    }
+
+    /// Answers one request from a client; every failure is a response.
+    pub(super) async fn serve(
+        &self,
+        request: Request<Incoming>,
+        peer: Option<SocketAddr>,
+        in_flight: TaskTrackerToken,
+    ) -> Response<WasiBody> {
+        let request = request.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+        self.answer(request, Origin::Client(peer), 0, in_flight).await
+    }
+
+    async fn answer(
+        &self,
+        mut request: Request<WasiBody>,
+        origin: Origin,
+        depth: u8,
+        in_flight: TaskTrackerToken,
+    ) -> Response<WasiBody> {
+        // A handle on the same bytes: the match borrows from it while the request changes.
+        let target = request.uri().clone();
+        let path = target.path();
+        if let Some(name) = path.strip_prefix(WELL_KNOWN) {
+            return self.well_known(name);
+        }
+        let Some(route) = self.parts.router.find(path) else {
+            return refuse(Refusal::NotFound);
+        };
+        let component = match &self.parts.endpoints[route.target()] {
+            Endpoint::Static(response) => return response.respond(),
+            Endpoint::Component(component) => component,
+        };
+        if make_absolute(&mut request).is_none() {
+            return refuse(Refusal::BadRequest);
+        }
+        self.call(component, request, Some(&route), origin, depth, in_flight)
+            .await
+    }
+
+    fn well_known(&self, name: &str) -> Response<WasiBody> {
+        match name {
+            "health" => respond::healthy(),
+            "info" => respond::info(&Info {
+                name: &self.parts.name,
+                version: self.parts.version.as_deref(),
+                oci_image_digest: Some(&self.parts.digest),
+            }),
+            _ => refuse(Refusal::NotFound),
+        }
+    }
+
+    /// Has a component answer; a failure is logged once, with what the operator needs, and is a status for the client.
+    async fn call(
+        &self,
+        component: &str,
+        mut request: Request<WasiBody>,
+        route: Option<&RouteMatch<'_>>,
+        origin: Origin,
+        depth: u8,
+        in_flight: TaskTrackerToken,
+    ) -> Response<WasiBody> {
+        // Routes name components that exist: the app was checked when it was prepared.
+        let Some(HttpComponent { guest, executor }) = self.parts.components.get(component) else {
+            return refuse(Refusal::GuestFailed);
+        };
+        // A chained call has its caller's place: waiting for another could wait for itself.
+        let admitted = match depth {
+            0 => {
+                match tokio::time::timeout(ADMISSION_TIMEOUT, self.admission.clone().acquire_owned()).await {
+                    Ok(Ok(permit)) => Some(permit),
+                    _ => {
+                        tracing::warn!(
+                            app = self.id(),
+                            limit = MAX_REQUESTS_IN_FLIGHT,
+                            "too many requests in flight"
+                        );
+                        return refuse(Refusal::Unavailable);
+                    }
+                }
+            }
+            _ => None,
+        };
+        if let Err(error) = headers::inject(&mut request, route, origin, &self.parts.base_path) {
+            return self.failed(component, &error);
+        }
+        let method = request.method().clone();
+        let mut client = ClientGuard::new();
+        let force = self.parts.life.force.clone();
+        let answered = tokio::select! {
+            answered = executor.handle(guest, request, depth, client.watch()) => answered,
+            () = force.cancelled() => return refuse(Refusal::Unavailable),
+        };
+        match answered {
+            Ok(response) => GuestBody::wrap(response, &method, client, force, (in_flight, admitted)),
+            Err(error) => {
+                client.answered_by_host();
+                self.failed(component, &error)
+            }
+        }
+    }
+
+    /// As it would arrive over the app's own listener: the empty host or `self.alt` that the guest wrote is no name.
+    fn addressed_to_itself(&self, mut request: Request<WasiBody>) -> Request<WasiBody> {
+        request.headers_mut().remove(header::HOST);
+        let mut parts = request.uri().clone().into_parts();
+        parts.authority = self.address.get().cloned();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        request
+    }
+
+    fn failed(&self, component: &str, error: &GuestError) -> Response<WasiBody> {
+        let app = self.id();
+        match error {
+            GuestError::MethodNotAllowed => return refuse(Refusal::MethodNotAllowed),
+            GuestError::BodyTooLarge => return refuse(Refusal::TooLarge),
+            GuestError::InstanceEnded => {}
+            // `{:?}` of an engine's error has the Wasm backtrace.
+            GuestError::Trap(cause) => {
+                tracing::error!(app, component, error = format!("{cause:?}"), "the guest trapped");
+            }
+            other => tracing::error!(app, component, error = %other, "the guest failed"),
+        }
+        refuse(Refusal::GuestFailed)
+    }
+}
+
+/// Gives the request's URI a scheme and an authority. `None` where there is no authority, where the target and `Host`
+/// name two, or where it is not a host and a port alone.
+fn make_absolute(request: &mut Request<WasiBody>) -> Option<()> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match hosts.next() {
+        Some(host) => Some(Authority::try_from(host.as_bytes()).ok()?),
+        None => None,
+    };
+    // Whoever stands in front of this server may have read the other one.
+    if hosts.next().is_some() {
+        return None;
+    }
+    let mut parts = request.uri().clone().into_parts();
+    let authority = match (parts.authority.take(), host) {
+        (Some(target), Some(host)) if target != host => return None,
+        (Some(authority), _) | (None, Some(authority)) => authority,
+        (None, None) => return None,
+    };
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    parts.authority = Some(authority);
+    parts.scheme.get_or_insert(Scheme::HTTP);
+    parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from_parts(parts).ok()?;
+    Some(())
+}
+
+impl LocalDispatch for HttpApp {
+    fn chain(
+        &self,
+        component: &str,
+        request: Request<WasiBody>,
+        depth: u8,
+    ) -> BoxFuture<'static, Result<Response<WasiBody>, DispatchError>> {
+        let app = self.this.upgrade();
+        let component = component.to_owned();
+        async move {
+            let app = admit(app, depth)?;
+            if !app.parts.components.contains_key(&component) {
+                return Err(DispatchError::NoSuchComponent(component));
+            }
+            let in_flight = app.life().in_flight.token();
+            Ok(app
+                .call(&component, request, None, Origin::Chained, depth, in_flight)
+                .await)
+        }
+        .boxed()
+    }
+
+    fn to_self(
+        &self,
+        request: Request<WasiBody>,
+        depth: u8,
+    ) -> BoxFuture<'static, Result<Response<WasiBody>, DispatchError>> {
+        let app = self.this.upgrade();
+        async move {
+            let app = admit(app, depth)?;
+            let in_flight = app.life().in_flight.token();
+            Ok(app
+                .answer(app.addressed_to_itself(request), Origin::Itself, depth, in_flight)
+                .await)
+        }
+        .boxed()
+    }
+}
+
+fn admit(app: Option<Arc<HttpApp>>, depth: u8) -> Result<Arc<HttpApp>, DispatchError> {
+    if depth > MAX_CHAIN_DEPTH {
+        return Err(DispatchError::TooDeep);
+    }
+    app.ok_or(DispatchError::Stopped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn absolute(target: &str, host: Option<&str>) -> Option<String> {
+        let mut request = Request::builder().uri(target);
+        if let Some(host) = host {
+            request = request.header(header::HOST, host);
+        }
+        let mut request = request.body(respond::empty()).unwrap();
+        make_absolute(&mut request)?;
+        Some(request.uri().to_string())
+    }
+
+    #[test]
+    fn the_host_header_names_the_authority() {
+        assert_eq!(absolute("/a?b", Some("h:1")), Some("http://h:1/a?b".into()));
+    }
+
+    #[test]
+    fn an_absolute_target_must_agree_with_the_host_header() {
+        assert_eq!(absolute("http://h/a", Some("h")), Some("http://h/a".into()));
+        assert_eq!(absolute("http://h/a", None), Some("http://h/a".into()));
+        assert_eq!(absolute("http://h/a", Some("other")), None);
+    }
+
+    #[test]
+    fn without_any_authority_there_is_no_uri() {
+        assert_eq!(absolute("/a", None), None);
+        assert_eq!(absolute("/a", Some("not a host")), None);
+        assert_eq!(absolute("/a", Some("")), None);
+    }
+
+    #[test]
+    fn a_host_is_one_name_and_has_no_user() {
+        let mut request = Request::builder()
+            .uri("/")
+            .header(header::HOST, "a")
+            .header(header::HOST, "a")
+            .body(respond::empty())
+            .unwrap();
+        assert_eq!(make_absolute(&mut request), None);
+        assert_eq!(absolute("/a", Some("user@h")), None);
+        assert_eq!(absolute("http://user@h/a", None), None);
+        assert_eq!(absolute("/a", Some("[::1]:80")), Some("http://[::1]:80/a".into()));
+    }
+}

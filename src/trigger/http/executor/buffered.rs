@@ -1,0 +1,137 @@
+//! `fermyon:spin/inbound-http`: one call with the whole request, one value back (`docs/contract/http-trigger.md §6.1`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use wasmtime::component::InstancePre;
+use wasmtime_wasi_http::WasiBody;
+
+use self::bindings::SpinHttpPre;
+use self::bindings::exports::fermyon::spin::inbound_http;
+use self::bindings::fermyon::spin::http_types::Method as SpinMethod;
+use super::{Guest, GuestError};
+use crate::runtime::HostState;
+use crate::tasks;
+use crate::trigger::http::exchange::ClientWatch;
+use crate::trigger::http::respond::full;
+
+/// The largest request body that is held for a guest of this kind: what the contract caps buffered results at.
+const MAX_BODY: usize = 128 << 20;
+/// Statuses that such a guest may give.
+const STATUSES: std::ops::RangeInclusive<u16> = 100..=600;
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        world: "spin-http",
+        path: "wit/fermyon-spin",
+        exports: { default: async },
+    });
+}
+
+/// A component that is instantiated for every request, and sees no streams.
+pub(in crate::trigger::http) struct BufferedInstances {
+    pre: SpinHttpPre<HostState>,
+}
+
+impl BufferedInstances {
+    pub(in crate::trigger::http) fn new(pre: InstancePre<HostState>) -> wasmtime::Result<Self> {
+        Ok(Self {
+            pre: SpinHttpPre::new(pre)?,
+        })
+    }
+
+    pub(super) fn instance_pre(&self) -> &InstancePre<HostState> {
+        self.pre.instance_pre()
+    }
+
+    /// Runs in a task of its own, so that a client that goes, or an app that is forced to stop, ends the guest.
+    pub(super) async fn handle(
+        &self,
+        guest: &Arc<Guest>,
+        request: Request<WasiBody>,
+        depth: u8,
+        client: ClientWatch,
+    ) -> Result<Response<WasiBody>, GuestError> {
+        let request = buffer(request).await?;
+        let mut store = guest.store(depth).map_err(GuestError::Trap)?;
+        let pre = self.pre.clone();
+        let call = async move {
+            let instance = pre.instantiate_async(&mut store).await?;
+            instance
+                .fermyon_spin_inbound_http()
+                .call_handle_request(&mut store, &request)
+                .await
+        };
+        let (gone, force) = (client.gone(), guest.life.force.clone());
+        let in_flight = guest.life.in_flight.token();
+        let task = tasks::spawn("guest", async move {
+            let _in_flight = in_flight;
+            tokio::select! {
+                response = call => Some(response),
+                () = gone.cancelled() => None,
+                () = force.cancelled() => None,
+            }
+        });
+        match task.await {
+            Ok(Some(Ok(reply))) => response(reply),
+            Ok(Some(Err(error))) => Err(GuestError::Trap(error)),
+            Ok(None) | Err(_) => Err(GuestError::InstanceEnded),
+        }
+    }
+}
+
+async fn buffer(request: Request<WasiBody>) -> Result<inbound_http::Request, GuestError> {
+    let (parts, body) = request.into_parts();
+    let method = method(&parts.method).ok_or(GuestError::MethodNotAllowed)?;
+    let mut headers = Vec::with_capacity(parts.headers.len());
+    for (name, value) in &parts.headers {
+        let value = std::str::from_utf8(value.as_bytes()).map_err(|_| GuestError::BadHeader)?;
+        headers.push((name.to_string(), value.to_owned()));
+    }
+    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+        match error.is::<LengthLimitError>() {
+            true => GuestError::BodyTooLarge,
+            false => GuestError::InstanceEnded,
+        }
+    })?;
+    Ok(inbound_http::Request {
+        method,
+        uri: parts
+            .uri
+            .path_and_query()
+            .map_or_else(|| "/".into(), |path| path.to_string()),
+        headers,
+        params: Vec::new(),
+        body: Some(body.to_bytes().to_vec()),
+    })
+}
+
+fn method(method: &Method) -> Option<SpinMethod> {
+    Some(match *method {
+        Method::GET => SpinMethod::Get,
+        Method::POST => SpinMethod::Post,
+        Method::PUT => SpinMethod::Put,
+        Method::DELETE => SpinMethod::Delete,
+        Method::PATCH => SpinMethod::Patch,
+        Method::HEAD => SpinMethod::Head,
+        Method::OPTIONS => SpinMethod::Options,
+        _ => return None,
+    })
+}
+
+fn response(reply: inbound_http::Response) -> Result<Response<WasiBody>, GuestError> {
+    let status = Some(reply.status).filter(|status| STATUSES.contains(status));
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response = Response::new(full(Bytes::from(reply.body.unwrap_or_default())));
+    *response.status_mut() = status.ok_or(GuestError::BadResponse("its status is not one of 100 to 600"))?;
+    for (name, value) in reply.headers.unwrap_or_default() {
+        let bad = || GuestError::BadResponse("a header has a name or a value that is not allowed");
+        let name = HeaderName::try_from(name).map_err(|_| bad())?;
+        let value = HeaderValue::try_from(value).map_err(|_| bad())?;
+        // As Spin does: of a repeated name the last value stays.
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}

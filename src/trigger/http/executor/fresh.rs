@@ -1,0 +1,115 @@
+//! `wasi:http/incoming-handler`: a fresh instance for each request (`docs/contract/http-trigger.md §6.2`).
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tokio::sync::oneshot;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView};
+
+use super::{Guest, GuestError};
+use crate::host::wasi_rc::{Handler, ResponseSender};
+use crate::runtime::HostState;
+use crate::tasks;
+use crate::trigger::http::exchange::ClientWatch;
+
+/// A component that is instantiated for every request.
+pub(in crate::trigger::http) enum FreshInstances {
+    /// `wasi:http/incoming-handler@0.2`
+    Wasi02(ProxyPre<HostState>),
+    /// The same of a release candidate of 2023.
+    Candidate(Handler<HostState>),
+}
+
+impl FreshInstances {
+    pub(super) fn instance_pre(&self) -> &InstancePre<HostState> {
+        match self {
+            Self::Wasi02(pre) => pre.instance_pre(),
+            Self::Candidate(handler) => handler.instance_pre(),
+        }
+    }
+
+    /// The guest goes on in a task of its own after it has set its response: it streams the body, and may work in the
+    /// background. The task ends with the guest, when the client is gone, or when the app is forced to stop.
+    pub(super) async fn handle(
+        &self,
+        guest: &Arc<Guest>,
+        request: Request<WasiBody>,
+        depth: u8,
+        client: ClientWatch,
+    ) -> Result<Response<WasiBody>, GuestError> {
+        let store = guest.store(depth).map_err(GuestError::Trap)?;
+        let (response, responded) = oneshot::channel();
+        let (failure, failed) = oneshot::channel();
+        let gone = client.gone();
+        let call = self.call(store, request, response, client);
+        let guest = guest.clone();
+        let in_flight = guest.life.in_flight.token();
+        tasks::spawn("guest", async move {
+            let _in_flight = in_flight;
+            tokio::select! {
+                biased;
+                result = call => {
+                    if let Err(error) = result && let Err(error) = failure.send(error) {
+                        // Nobody waits for it: the response is on its way already.
+                        guest.log_failure(&error);
+                    }
+                }
+                () = gone.cancelled() => {}
+                () = guest.life.force.cancelled() => {}
+            }
+        });
+        match responded.await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(code)) => Err(GuestError::ErrorCode(format!("{code:?}"))),
+            Err(_) => match failed.await {
+                Ok(error) => Err(GuestError::Trap(error)),
+                Err(_) => Err(GuestError::NoResponse),
+            },
+        }
+    }
+
+    fn call(
+        &self,
+        mut store: Store<HostState>,
+        request: Request<WasiBody>,
+        response: ResponseSender,
+        client: ClientWatch,
+    ) -> BoxFuture<'static, wasmtime::Result<()>> {
+        // Spin says `http` behind TLS too.
+        let scheme = Scheme::Http;
+        match self {
+            Self::Wasi02(pre) => {
+                let pre = pre.clone();
+                async move {
+                    let cut_off = client.cut_off_unless_done();
+                    let request = store.data_mut().http().new_incoming_request(scheme, request)?;
+                    let outparam = store.data_mut().http().new_response_outparam(response)?;
+                    let proxy = pre.instantiate_async(&mut store).await?;
+                    proxy
+                        .wasi_http_incoming_handler()
+                        .call_handle(&mut store, request, outparam)
+                        .await?;
+                    cut_off.done();
+                    Ok(())
+                }
+                .boxed()
+            }
+            Self::Candidate(handler) => {
+                let handler = handler.clone();
+                async move {
+                    let cut_off = client.cut_off_unless_done();
+                    handler.handle(&mut store, scheme, request, response).await?;
+                    cut_off.done();
+                    Ok(())
+                }
+                .boxed()
+            }
+        }
+    }
+}

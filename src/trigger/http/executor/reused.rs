@@ -1,0 +1,222 @@
+//! `wasi:http/handler@0.3`: an instance serves several requests, some of them at once
+//! (`docs/contract/http-trigger.md §6.4`).
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use tokio::time::Sleep;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use wasmtime::component::{GuestTaskId, InstancePre};
+use wasmtime::{Store, StoreContextMut};
+use wasmtime_wasi_http::handler::{
+    HandlerState, Instance, Proxy, ProxyHandler, ShouldAccept, TrapOrPanicError, WorkerExpiration,
+    WorkerState, WorkerStatus,
+};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView};
+
+use super::{Guest, GuestError};
+use crate::runtime::{HostState, MAX_CHAIN_DEPTH};
+use crate::trigger::http::exchange::{ClientWatch, Clients};
+
+/// Requests that one instance may serve in all.
+const MAX_REQUESTS: usize = 128;
+/// Requests that one instance may serve at once.
+const MAX_CONCURRENT_REQUESTS: usize = 16;
+/// How long an instance without work is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A component whose instances are used again.
+pub(in crate::trigger::http) struct ReusedInstances {
+    pre: ServicePre<HostState>,
+    max_requests: usize,
+    /// One pool for each depth of chained calls: what an instance sends out carries the depth of the requests
+    /// it serves, so all of these must be of one depth.
+    pools: Vec<OnceLock<ProxyHandler<Pool>>>,
+}
+
+impl ReusedInstances {
+    /// For a final 0.3 handler.
+    pub(in crate::trigger::http) fn new(pre: ServicePre<HostState>) -> Self {
+        Self::with_max_requests(pre, MAX_REQUESTS)
+    }
+
+    /// For a handler of a release candidate: one request each.
+    pub(in crate::trigger::http) fn single_use(pre: ServicePre<HostState>) -> Self {
+        Self::with_max_requests(pre, 1)
+    }
+
+    fn with_max_requests(pre: ServicePre<HostState>, max_requests: usize) -> Self {
+        let pools = (0..=MAX_CHAIN_DEPTH).map(|_| OnceLock::new()).collect();
+        Self {
+            pre,
+            max_requests,
+            pools,
+        }
+    }
+
+    pub(super) fn instance_pre(&self) -> &InstancePre<HostState> {
+        self.pre.instance_pre()
+    }
+
+    pub(super) async fn handle(
+        &self,
+        guest: &Arc<Guest>,
+        request: Request<WasiBody>,
+        depth: u8,
+        client: ClientWatch,
+    ) -> Result<Response<WasiBody>, GuestError> {
+        // The dispatcher refuses what is deeper.
+        let pool = self.pools[usize::from(depth.min(MAX_CHAIN_DEPTH))].get_or_init(|| {
+            let max_requests = self.max_requests;
+            ProxyHandler::new(Pool {
+                pre: self.pre.clone(),
+                guest: guest.clone(),
+                depth,
+                max_requests,
+            })
+        });
+        pool.handle(client, request).await.map_err(|error| {
+            if error.is::<TrapOrPanicError>() {
+                GuestError::InstanceEnded
+            } else if let Some(code) =
+                error.downcast_ref::<wasmtime_wasi_http::p3::bindings::http::types::ErrorCode>()
+            {
+                GuestError::ErrorCode(format!("{code:?}"))
+            } else {
+                GuestError::Trap(error)
+            }
+        })
+    }
+}
+
+/// Makes the instances of one component at one depth.
+struct Pool {
+    pre: ServicePre<HostState>,
+    guest: Arc<Guest>,
+    depth: u8,
+    max_requests: usize,
+}
+
+impl HandlerState for Pool {
+    type StoreData = HostState;
+    type WorkerExpiration = Expiration;
+    type WorkerState = Worker;
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance<HostState, Expiration, Worker>> {
+        let mut store = self.guest.store(self.depth)?;
+        let service = self.pre.instantiate_async(&mut store).await?;
+        let clients = Arc::new(Clients::default());
+        Ok(Instance {
+            store,
+            proxy: Proxy::P3(service),
+            view: HostState::http,
+            expiration: Expiration {
+                clients: clients.clone(),
+                draining: Box::pin(self.guest.life.drain.clone().cancelled_owned()),
+                forced: Box::pin(self.guest.life.force.clone().cancelled_owned()),
+                idle: None,
+            },
+            state: Worker {
+                guest: self.guest.clone(),
+                clients,
+                max_requests: self.max_requests,
+                _in_flight: self.guest.life.in_flight.token(),
+            },
+        })
+    }
+}
+
+/// One instance at work.
+struct Worker {
+    guest: Arc<Guest>,
+    clients: Arc<Clients>,
+    max_requests: usize,
+    _in_flight: TaskTrackerToken,
+}
+
+impl WorkerState for Worker {
+    type StoreData = HostState;
+    type RequestData = ClientWatch;
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        if total >= self.max_requests || self.clients.any_left() {
+            ShouldAccept::Never
+        } else if concurrent >= MAX_CONCURRENT_REQUESTS {
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _: StoreContextMut<'_, HostState>,
+        client: ClientWatch,
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        client.served_by(&self.clients);
+        Box::pin(client.gone().cancelled_owned())
+    }
+
+    fn drop(&self, store: Store<HostState>, result: wasmtime::Result<()>) {
+        if result.is_err() {
+            self.clients.cut_off();
+        }
+        drop(store);
+        if let Err(error) = result
+            && !self.guest.life.force.is_cancelled()
+            && !self.clients.is_abandoned()
+        {
+            tracing::error!(
+                app = %self.guest.settings.app,
+                component = %self.guest.settings.component,
+                error = format!("{error:?}"),
+                "the guest failed"
+            );
+        }
+    }
+}
+
+/// When an instance has to go.
+struct Expiration {
+    clients: Arc<Clients>,
+    draining: Pin<Box<WaitForCancellationFutureOwned>>,
+    forced: Pin<Box<WaitForCancellationFutureOwned>>,
+    idle: Option<Pin<Box<Sleep>>>,
+}
+
+impl WorkerExpiration for Expiration {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        status: WorkerStatus,
+        start: Instant,
+    ) -> Poll<()> {
+        let expired = self.clients.poll_all_left(cx).is_ready()
+            || self.forced.as_mut().poll(cx).is_ready()
+            || (status == WorkerStatus::Idle && (self.is_draining(cx) || self.is_idle_for_long(cx, start)));
+        if expired { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Expiration {
+    fn is_draining(&mut self, cx: &mut Context<'_>) -> bool {
+        self.draining.as_mut().poll(cx).is_ready()
+    }
+
+    fn is_idle_for_long(&mut self, cx: &mut Context<'_>, start: Instant) -> bool {
+        let deadline = tokio::time::Instant::from_std(start + IDLE_TIMEOUT);
+        let idle = self
+            .idle
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if idle.deadline() != deadline {
+            idle.as_mut().reset(deadline);
+        }
+        idle.as_mut().poll(cx).is_ready()
+    }
+}
