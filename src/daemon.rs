@@ -1,1 +1,224 @@
 //! The composition root: builds the long-lived parts once and wires them.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::admin;
+use crate::cli::Bars;
+use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOptions};
+use crate::host;
+use crate::launch::{AppLauncher, Parts, Pins};
+use crate::loader::Loader;
+use crate::net::HttpClient;
+use crate::oci::{LogProgress, Progress, Puller, PullerConfig, Resolutions, Store};
+use crate::runtime::Runtime;
+use crate::tasks::{self, Ending};
+use crate::telemetry;
+use crate::trigger::http::{HttpHost, Listeners};
+
+/// The name of this program's directories among those of others.
+const PROGRAM: &str = "lepton";
+/// Bytes of the source path's hash that name its directory below the data directory.
+const SOURCE_NAME_BYTES: usize = 8;
+
+/// Everything the command line says.
+#[derive(Debug)]
+pub struct Settings {
+    pub source: Source,
+    pub state_root: PathBuf,
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes.
+    pub cache_size: u64,
+    pub data_dir: Option<PathBuf>,
+    pub drain_timeout: Duration,
+    pub registry_ca: Vec<PathBuf>,
+    pub insecure_registries: Vec<String>,
+    pub shared_variables: bool,
+    pub socket: Option<PathBuf>,
+}
+
+/// Where the desired state comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// Every `*.json` in it is an app.
+    Directory {
+        path: PathBuf,
+        rescan_interval: Duration,
+    },
+    /// A fixed list.
+    List(PathBuf),
+}
+
+impl Source {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Directory { path, .. } | Self::List(path) => path,
+        }
+    }
+}
+
+/// Where what outlives the process is kept.
+struct Directories {
+    cache: PathBuf,
+    /// This daemon's own, below the data directory: daemons of several sources may share that.
+    data: PathBuf,
+}
+
+/// Runs until a signal; gives the exit code.
+pub fn main(settings: Settings) -> ExitCode {
+    // The only provider of the process: without it, the first TLS connection would have to guess.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the async runtime can't be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(settings)) {
+        Ok(code) => {
+            // A second signal left tasks that nobody waits for.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the daemon can't run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: Settings) -> Result<ExitCode> {
+    let source = settings.source.path();
+    if let Source::Directory { path, .. } = &settings.source {
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("can't create the directory {}", path.display()))?;
+    }
+    let _lock = SourceLock::take(source)?;
+    let directories = Directories::new(&settings)?;
+    let launcher = launcher(&settings, &directories)?;
+
+    let rescan = Arc::new(Notify::new());
+    let updates = match &settings.source {
+        Source::Directory {
+            path,
+            rescan_interval,
+        } => {
+            let options = WatchOptions {
+                rescan_interval: *rescan_interval,
+                ..WatchOptions::default()
+            };
+            control::watch(path, options, rescan.clone())?
+        }
+        Source::List(file) => control::watch_list(file, rescan.clone())?,
+    };
+    let last_good_dir = directories.data.join("apps");
+    let supervisor_settings = SupervisorSettings {
+        drain_timeout: settings.drain_timeout,
+        last_good_dir,
+    };
+    let (supervisor, status) = Supervisor::start(launcher, supervisor_settings, updates);
+    let ending = Ending::new();
+    let socket = match &settings.socket {
+        Some(socket) => socket.clone(),
+        None => {
+            let socket = admin::default_socket(source);
+            admin::own_directory(&socket)?;
+            socket
+        }
+    };
+    let admin = admin::serve(socket, status, supervisor.clone()).await?;
+    tasks::spawn("signals", listen_to_signals(ending.clone(), rescan)?);
+    tracing::info!(source = %source.display(), cache = %directories.cache.display(), "ready");
+
+    ending.drain().cancelled().await;
+    tracing::info!("stopping: requests in flight may finish; another signal ends them");
+    let code = tokio::select! {
+        () = supervisor.shutdown() => ExitCode::SUCCESS,
+        () = ending.force().cancelled() => ExitCode::FAILURE,
+    };
+    admin.close().await;
+    Ok(code)
+}
+
+impl Directories {
+    fn new(settings: &Settings) -> Result<Self> {
+        let user = |directory: Option<PathBuf>, option| {
+            let directory =
+                directory.with_context(|| format!("there is no home directory: say where with {option}"));
+            directory.map(|directory| directory.join(PROGRAM))
+        };
+        let cache = match &settings.cache_dir {
+            Some(directory) => directory.clone(),
+            None => user(dirs::cache_dir(), "--cache-dir")?,
+        };
+        let data = match &settings.data_dir {
+            Some(directory) => directory.clone(),
+            None => user(dirs::state_dir().or_else(dirs::data_local_dir), "--data-dir")?,
+        };
+        let source = std::path::absolute(settings.source.path())?;
+        let name = hex::encode(&Sha256::digest(source.as_os_str().as_encoded_bytes())[..SOURCE_NAME_BYTES]);
+        Ok(Self {
+            cache: std::path::absolute(cache)?,
+            data: std::path::absolute(data)?.join(name),
+        })
+    }
+}
+
+fn launcher(settings: &Settings, directories: &Directories) -> Result<AppLauncher> {
+    let store = Store::open(&directories.cache)?;
+    let progress: Arc<dyn Progress> = match telemetry::bars() {
+        Some(bars) => Arc::new(Bars::new(bars)),
+        None => Arc::new(LogProgress),
+    };
+    let config = PullerConfig {
+        insecure_registries: settings.insecure_registries.clone(),
+        registry_ca: settings.registry_ca.clone(),
+        progress,
+        ..PullerConfig::default()
+    };
+    let puller = Puller::new(store.clone(), config)?;
+    let references = directories.data.join("references");
+    let resolutions = Resolutions::open(&references)
+        .with_context(|| format!("can't create the directory {}", references.display()))?;
+    let runtime = Runtime::new(host::link)?;
+    let loader = Loader::new(&runtime, store.clone())?;
+    let pins = Pins::new(store, directories.data.display().to_string());
+    pins.keep_store_below(settings.cache_size);
+    Ok(AppLauncher::new(Parts {
+        puller,
+        resolutions,
+        loader,
+        http: HttpHost {
+            runtime,
+            client: HttpClient::with_system_roots(),
+        },
+        listeners: Listeners::default(),
+        state_root: settings.state_root.clone(),
+        shared_variables: settings.shared_variables,
+        pins,
+    }))
+}
+
+/// SIGTERM and SIGINT drain, then force; SIGHUP reads the source again.
+fn listen_to_signals(ending: Ending, rescan: Arc<Notify>) -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => ending.advance(),
+                _ = interrupt.recv() => ending.advance(),
+                _ = hang_up.recv() => rescan.notify_one(),
+            }
+        }
+    })
+}

@@ -22,6 +22,25 @@
 //! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
 //! | [`tasks`] | named spawn, the drain token and the force token | |
 //! | [`telemetry`] | the log subscriber | |
+//!
+//! # Long-lived tasks
+//!
+//! | task | owner | ends |
+//! |---|---|---|
+//! | the epoch clock, a thread | [`runtime::Runtime`] | with the engine |
+//! | the watch, a thread; or the list | [`control::watch`], [`control::watch_list`] | when the supervisor stops listening |
+//! | the supervisor | [`control::Supervisor`] | at a shutdown, after every app |
+//! | the writer of last good versions | the supervisor | after all is written |
+//! | one for each running version of an app | the supervisor, by an abort handle | drained, then aborted |
+//! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
+//! | pruning | [`launch::Pins`] | with the process |
+//! | the admin socket, the signals | [`daemon`] | at a shutdown |
+//!
+//! # Where the house is simpler than its plan
+//!
+//! `oci` speaks to registries with `reqwest`, and takes only references from `oci-client`, which hides the headers of
+//! errors (`Retry-After`) and reads manifests without a bound. The release candidates of 2023 are linked by hand with
+//! the types of 0.2, both from the same lines, and not generated.
 
 #![warn(unreachable_pub)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]

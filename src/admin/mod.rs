@@ -1,1 +1,15 @@
 //! Read-only views of the status, and the few commands an operator needs, on a Unix socket.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /status` | the [`Status`](crate::control::Status), as JSON |
+//! | `GET /status/watch` | the same, a line each time it changes |
+//! | `POST /apps/{id}/redeploy` | 202, or 404 for an app that no file names |
+
+mod client;
+mod server;
+mod socket;
+
+pub use client::{AdminClient, AdminError};
+pub use server::{AdminServer, serve};
+pub use socket::{SocketError, default_socket, own_directory};

@@ -1,1 +1,17 @@
-fn main() {}
+//! Runs the Spin app of every JSON file in a directory.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use lepton::cli::{self, Tauon, TauonAction};
+use lepton::{daemon, telemetry};
+
+fn main() -> ExitCode {
+    match Tauon::parse().action() {
+        TauonAction::Serve(settings) => {
+            telemetry::init();
+            daemon::main(settings)
+        }
+        TauonAction::Command(command) => cli::command_main(command),
+    }
+}

@@ -1,0 +1,124 @@
+//! The other end of the admin socket.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+use crate::control::Status;
+use crate::tasks;
+
+/// Why the daemon gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    #[error("no daemon answers on {}: is it running, and for this directory? --socket names another", socket.display())]
+    NoDaemon { socket: PathBuf, source: std::io::Error },
+    #[error("the connection to the daemon failed")]
+    Connection(#[from] hyper::Error),
+    #[error("the daemon's answer is not understood: is it of another version?")]
+    Answer(#[from] serde_json::Error),
+    #[error("the daemon has no app `{0}`: `status` lists them")]
+    NoSuchApp(String),
+    #[error("the daemon answered {0}")]
+    Refused(StatusCode),
+}
+
+/// Asks the daemon behind one admin socket.
+pub struct AdminClient {
+    socket: PathBuf,
+}
+
+impl AdminClient {
+    pub fn new(socket: impl AsRef<Path>) -> Self {
+        Self {
+            socket: socket.as_ref().into(),
+        }
+    }
+
+    /// The status as it is now.
+    pub async fn status(&self) -> Result<Status, AdminError> {
+        let body = self
+            .send(Method::GET, "/status")
+            .await?
+            .into_body()
+            .collect()
+            .await?
+            .to_bytes();
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Shows the status to `each` as it is now and after every change, until the daemon goes.
+    pub async fn watch(&self, mut each: impl FnMut(Status)) -> Result<(), AdminError> {
+        let mut body = self.send(Method::GET, "/status/watch").await?.into_body();
+        let mut line = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            for piece in data.split_inclusive(|byte| *byte == b'\n') {
+                line.extend_from_slice(piece);
+                if line.ends_with(b"\n") {
+                    each(serde_json::from_slice(&line)?);
+                    line.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the app's reference resolved again, and the app redeployed if it moved.
+    pub async fn redeploy(&self, app: &str) -> Result<(), AdminError> {
+        match self.send(Method::POST, &redeploy_path(app)).await {
+            Ok(_) => Ok(()),
+            Err(AdminError::Refused(StatusCode::NOT_FOUND)) => Err(AdminError::NoSuchApp(app.into())),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str) -> Result<http::Response<Incoming>, AdminError> {
+        let no_daemon = |source| AdminError::NoDaemon {
+            socket: self.socket.clone(),
+            source,
+        };
+        let stream = UnixStream::connect(&self.socket).await.map_err(no_daemon)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tasks::spawn("admin-client", async move {
+            // What breaks the connection breaks the request too, and is reported there.
+            let _ = connection.await;
+        });
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.method_mut() = method;
+        // The paths are the constants above, and an app's id escaped.
+        *request.uri_mut() = path.parse().map_err(|_| AdminError::NoSuchApp(path.into()))?;
+        request
+            .headers_mut()
+            .insert(header::HOST, http::HeaderValue::from_static("localhost"));
+        let response = sender.send_request(request).await?;
+        if !response.status().is_success() {
+            return Err(AdminError::Refused(response.status()));
+        }
+        Ok(response)
+    }
+}
+
+/// An id is a file's stem: it may hold anything but a slash.
+fn redeploy_path(app: &str) -> String {
+    let mut url = url::Url::parse("http://localhost").expect("a constant");
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.extend(["apps", app, "redeploy"]);
+    }
+    url.path().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_id_fits_into_a_path() {
+        assert_eq!(redeploy_path("a-1"), "/apps/a-1/redeploy");
+        assert_eq!(redeploy_path("my app?#%"), "/apps/my%20app%3F%23%25/redeploy");
+    }
+}

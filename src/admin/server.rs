@@ -1,0 +1,97 @@
+//! The admin API.
+
+use std::path::PathBuf;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures::stream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::socket::{self, SocketError};
+use crate::control::{AppId, Status, SupervisorHandle};
+use crate::net::SocketFile;
+use crate::tasks;
+
+/// The media type of one JSON value a line.
+const JSON_LINES: &str = "application/x-ndjson";
+
+#[derive(Clone)]
+struct Admin {
+    status: watch::Receiver<Status>,
+    supervisor: SupervisorHandle,
+}
+
+/// The admin API while it is served.
+pub struct AdminServer {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl AdminServer {
+    /// Ends it, and removes the socket.
+    pub async fn close(self) {
+        self.stop.cancel();
+        // A panic has been logged.
+        let _ = self.task.await;
+    }
+}
+
+/// Serves the admin API on the Unix socket `path`.
+pub async fn serve(
+    path: PathBuf,
+    status: watch::Receiver<Status>,
+    supervisor: SupervisorHandle,
+) -> Result<AdminServer, SocketError> {
+    let listener = socket::listen(&path).await?;
+    let file = SocketFile::of(&path);
+    tracing::info!(socket = %path.display(), "admin socket open");
+    let router = Router::new()
+        .route("/status", get(current))
+        .route("/status/watch", get(follow))
+        .route("/apps/{id}/redeploy", post(redeploy))
+        .with_state(Admin { status, supervisor });
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let task = tasks::spawn("admin", async move {
+        let served = axum::serve(listener, router);
+        tokio::select! {
+            result = served.into_future() => if let Err(error) = result {
+                tracing::error!(%error, "the admin socket failed");
+            },
+            () = stopped.cancelled() => {}
+        }
+        drop(file);
+    });
+    Ok(AdminServer { stop, task })
+}
+
+async fn current(State(admin): State<Admin>) -> Json<Status> {
+    Json(admin.status.borrow().clone())
+}
+
+/// A line for the status as it is, and one for each change; changes that come faster than they are read are one.
+async fn follow(State(mut admin): State<Admin>) -> impl IntoResponse {
+    admin.status.mark_changed();
+    let lines = stream::try_unfold(admin.status, |mut status| async move {
+        if status.changed().await.is_err() {
+            return Ok(None);
+        }
+        let mut line = serde_json::to_vec(&*status.borrow_and_update())?;
+        line.push(b'\n');
+        Ok::<_, serde_json::Error>(Some((line, status)))
+    });
+    ([(header::CONTENT_TYPE, JSON_LINES)], Body::from_stream(lines))
+}
+
+async fn redeploy(State(admin): State<Admin>, Path(id): Path<String>) -> StatusCode {
+    match admin.supervisor.redeploy(AppId::new(&id)).await {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::NOT_FOUND,
+    }
+}

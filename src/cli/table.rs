@@ -1,0 +1,50 @@
+//! The status as a table.
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::control::{AppStatus, Status};
+
+/// Characters of a digest that are shown: enough to tell versions apart.
+const DIGEST_LENGTH: usize = "sha256:".len() + 12;
+
+/// A row for each app, and below them what is wrong.
+pub(super) fn render(status: &Status) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["APP", "STATE", "ADDRESS", "REFERENCE", "DIGEST", "SINCE"]);
+    for (id, app) in &status.apps {
+        let digest = app
+            .digest
+            .as_deref()
+            .map(|digest| digest.get(..DIGEST_LENGTH).unwrap_or(digest));
+        let cell = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        table.add_row([
+            id.clone(),
+            app.state.as_str().into(),
+            cell(app.address.as_deref()),
+            cell(app.reference.as_deref()),
+            cell(digest),
+            app.since.clone(),
+        ]);
+    }
+    let mut text = table.trim_fmt();
+    for (id, app) in &status.apps {
+        text.extend(problem(id, app));
+    }
+    if let Some(problem) = &status.source_problem {
+        text.push_str(&format!("\n\n{problem}"));
+    }
+    text
+}
+
+fn problem(id: &str, app: &AppStatus) -> Option<String> {
+    let error = app.error.as_ref()?;
+    let next = app
+        .next_try
+        .as_ref()
+        .map(|time| format!("\n    next try: {time}"))
+        .unwrap_or_default();
+    Some(format!("\n\n{id}: {error}{next}"))
+}

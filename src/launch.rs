@@ -1,1 +1,0 @@
-//! The straight pipe from an app file to a running trigger.

@@ -1,0 +1,221 @@
+//! What of the store each app needs, so that pruning leaves it alone.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::control::AppId;
+use crate::oci::{Pin, Store};
+use crate::tasks;
+
+/// When pruning is tried again while somebody adds content.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// How often the store is looked at when nothing changes here: another daemon may fill it.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// The pins of one daemon. An app's pin covers every version of it that still runs; the last one stays when the daemon
+/// ends, for the last good version to start from.
+#[derive(Clone)]
+pub struct Pins {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    owner: String,
+    versions: Mutex<HashMap<AppId, Vec<Arc<Vec<Pin>>>>>,
+    changed: Notify,
+}
+
+/// Keeps one version's pins; dropped, they end, unless it was the app's only version.
+pub(super) struct VersionPins {
+    pins: Pins,
+    app: AppId,
+    items: Arc<Vec<Pin>>,
+}
+
+impl Pins {
+    /// `owner` tells this daemon's pins from those of others on the same store.
+    pub fn new(store: Store, owner: String) -> Self {
+        let shared = Shared {
+            store,
+            owner,
+            versions: Mutex::default(),
+            changed: Notify::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Prunes the store to `limit` bytes now, whenever something was added to it, and now and then, in a task of its own.
+    pub fn keep_store_below(&self, limit: u64) {
+        let shared = self.shared.clone();
+        tasks::spawn("prune", async move {
+            loop {
+                let store = shared.store.clone();
+                let mut pause = PRUNE_INTERVAL;
+                match tokio::task::spawn_blocking(move || store.prune(limit)).await {
+                    // Also by whoever has just pinned something: its lease ends after it has told so.
+                    Ok(Ok(pruned)) if pruned.busy => pause = BUSY_PAUSE,
+                    Ok(Ok(pruned)) if pruned.removed > 0 => {
+                        tracing::info!(
+                            entries = pruned.removed,
+                            bytes = pruned.after,
+                            "the cache was pruned"
+                        );
+                    }
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "the cache can't be pruned"
+                        );
+                    }
+                    // It panicked, which has been logged.
+                    Err(_) => {}
+                }
+                tokio::select! {
+                    () = shared.changed.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        });
+    }
+
+    /// Pins what a version needs. Blocks on the disk.
+    pub(super) fn add(&self, app: &AppId, items: Vec<Pin>) -> VersionPins {
+        let items = Arc::new(items);
+        self.change(app, |versions| versions.push(items.clone()));
+        VersionPins {
+            pins: self.clone(),
+            app: app.clone(),
+            items,
+        }
+    }
+
+    /// Ends all pins of an app whose file is gone. Blocks on the disk.
+    pub(super) fn forget(&self, app: &AppId) {
+        self.change(app, Vec::clear);
+    }
+
+    /// Ends the pins of apps that an earlier run had, and that are not among `apps`. Blocks on the disk.
+    pub(super) fn retain(&self, apps: &[AppId]) {
+        let table = self
+            .shared
+            .versions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let keep: HashSet<&str> = apps.iter().chain(table.keys()).map(AppId::as_str).collect();
+        let retained = self.shared.store.retain_pins(&self.shared.owner, keep);
+        drop(table);
+        if let Err(error) = retained {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what earlier apps needed can't be given up for pruning"
+            );
+        }
+        self.shared.changed.notify_one();
+    }
+
+    fn change(&self, app: &AppId, change: impl FnOnce(&mut Vec<Arc<Vec<Pin>>>)) {
+        // Held over the write: the file has to say what the table says. Nothing panics in it.
+        let mut table = self
+            .shared
+            .versions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let versions = table.entry(app.clone()).or_default();
+        change(versions);
+        let items: Vec<Pin> = versions.iter().flat_map(|items| items.iter().cloned()).collect();
+        let written = match items.is_empty() {
+            true => self.shared.store.unpin(&self.shared.owner, app.as_str()),
+            false => self.shared.store.pin(&self.shared.owner, app.as_str(), &items),
+        };
+        if versions.is_empty() {
+            table.remove(app);
+        }
+        drop(table);
+        if let Err(error) = written {
+            tracing::warn!(
+                app = app.as_str(),
+                error = &error as &dyn std::error::Error,
+                "what the app needs can't be kept from being pruned"
+            );
+        }
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Drop for VersionPins {
+    fn drop(&mut self) {
+        let is_last = {
+            let table = self
+                .pins
+                .shared
+                .versions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            table.get(&self.app).is_none_or(|versions| versions.len() <= 1)
+        };
+        // The last good version may have to start again from what the store has.
+        if !is_last {
+            self.pins.change(&self.app, |versions| {
+                versions.retain(|items| !Arc::ptr_eq(items, &self.items))
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any pause before the next try.
+    const BOUND: Duration = Duration::from_secs(30);
+
+    async fn gone(store: &Store, digest: &crate::oci::Digest) {
+        let waiting = async {
+            while store.path(digest).exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(BOUND, waiting).await.expect("it is pruned");
+    }
+
+    #[tokio::test]
+    async fn the_store_is_pruned_at_start_and_again_after_it_was_busy() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let old = store.put(b"old").unwrap();
+        let pins = Pins::new(store.clone(), "owner".into());
+        pins.keep_store_below(0);
+        gone(&store, &old).await;
+
+        let lease = store.lease().unwrap();
+        let unpinned = store.put(b"unpinned").unwrap();
+        pins.shared.changed.notify_one();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(store.path(&unpinned).exists());
+        drop(lease);
+        gone(&store, &unpinned).await;
+    }
+
+    #[test]
+    fn apps_of_an_earlier_run_lose_their_pins_and_those_of_this_one_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let items = ["listed", "running", "gone"].map(|app| (app, store.put(app.as_bytes()).unwrap()));
+        for (app, digest) in &items {
+            store.pin("owner", app, &[digest.into()]).unwrap();
+        }
+        let pins = Pins::new(store.clone(), "owner".into());
+        let _running = pins.add(&AppId::new("running"), vec![items[1].1.into()]);
+        pins.retain(&[AppId::new("listed")]);
+        store.prune(0).unwrap();
+        let left = items.map(|(_, digest)| store.path(&digest).exists());
+        assert_eq!(left, [true, true, false]);
+    }
+}
