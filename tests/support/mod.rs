@@ -1,0 +1,29 @@
+//! What the scenarios are written with.
+
+pub mod app;
+pub mod artifact;
+pub mod client;
+pub mod daemon;
+pub mod guests;
+pub mod layout;
+pub mod load;
+pub mod raw;
+pub mod registry;
+pub mod relay;
+pub mod status;
+pub mod tls;
+pub mod tokens;
+pub mod wait;
+
+/// The daemon, a client's connection, an app and where it is kept: what most scenarios begin with.
+pub mod prelude {
+    pub use serde_json::json;
+
+    pub use super::app::{App, Component};
+    pub use super::artifact::Shape;
+    pub use super::client::{Connection, get};
+    pub use super::daemon::{Daemon, served};
+    pub use super::guests::guest;
+    pub use super::layout::Layout;
+    pub use super::registry::Registry;
+}
