@@ -12,17 +12,18 @@ use crate::control::Status;
 pub fn command_main(command: ClientCommand) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(error),
     };
     match runtime.block_on(run(command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail(error),
     }
 }
 
-fn fail(error: &dyn std::error::Error) -> ExitCode {
+/// Tells the error with all of its causes, on one line.
+fn fail(error: impl Into<anyhow::Error>) -> ExitCode {
     // Standard error that is closed can't be told anything.
-    let _ = writeln!(std::io::stderr(), "error: {}", chain(error));
+    let _ = writeln!(std::io::stderr(), "error: {:#}", error.into());
     ExitCode::FAILURE
 }
 
@@ -58,10 +59,4 @@ fn show(status: &Status, json: bool, one_line: bool) {
     };
     // A reader that has gone (`| head`) is no failure.
     let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// An error with all of its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
