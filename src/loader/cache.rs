@@ -32,11 +32,11 @@ const PIPELINE: &[u8] = b"lepton-loader-1";
 
 /// What a compiled component is made from: the content's digests and everything else that shapes the result.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct CacheKey(String);
+pub(super) struct CacheKey(String);
 
 impl CacheKey {
     /// The key of these parts, in this order. The same content composed differently needs different parts.
-    pub fn of<P: AsRef<[u8]>>(parts: &[P]) -> CacheKey {
+    pub(super) fn of<P: AsRef<[u8]>>(parts: &[P]) -> CacheKey {
         let mut hash = Sha256::new_with_prefix(PIPELINE);
         for part in parts {
             let part = part.as_ref();
@@ -102,7 +102,7 @@ struct Loaded {
 
 /// A handle on the compilation cache of one engine; clones share it.
 #[derive(Clone)]
-pub struct CompileCache(Arc<Inner>);
+pub(super) struct CompileCache(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
@@ -120,7 +120,7 @@ impl CompileCache {
     ///
     /// # Errors
     /// When a directory can't be made.
-    pub fn open(root: &Path, scratch: &Path, engine: &Engine) -> Result<CompileCache, LoadError> {
+    pub(super) fn open(root: &Path, scratch: &Path, engine: &Engine) -> Result<CompileCache, LoadError> {
         let engine_hash = engine_hash(engine);
         let files = Files {
             root: root.to_owned(),
@@ -148,7 +148,7 @@ impl CompileCache {
     ///
     /// # Errors
     /// What `make` returns, or [`LoadError::Compile`]. A disk that refuses the code is only logged.
-    pub async fn get<F>(&self, key: &CacheKey, name: &str, make: F) -> Result<Compiled, LoadError>
+    pub(super) async fn get<F>(&self, key: &CacheKey, name: &str, make: F) -> Result<Compiled, LoadError>
     where
         F: FnOnce() -> Result<Vec<u8>, LoadError> + Send + 'static,
     {

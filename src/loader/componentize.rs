@@ -25,7 +25,7 @@ const FIRST_SAFE_CLANG: [u32; 3] = [15, 0, 7];
 /// # Errors
 /// [`LoadError::Malformed`], and for modules [`LoadError::UnsupportedBindings`], [`LoadError::UnsafeToolchain`],
 /// [`LoadError::NotComponentizable`], [`LoadError::Encode`].
-pub fn componentize(wasm: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
+pub(super) fn componentize(wasm: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     if Parser::is_component(wasm) {
         return Ok(Cow::Borrowed(wasm));
     }

@@ -15,7 +15,7 @@ use super::error::LoadError;
 
 /// One component that satisfies imports of another.
 #[derive(Clone, Debug)]
-pub struct Dependency {
+pub(super) struct Dependency {
     /// Which imports it satisfies: a plain name, a package, or an interface, as the app writes it.
     pub name: String,
     /// Its binary, a component or a core module.
@@ -35,7 +35,7 @@ pub struct Dependency {
 ///
 /// # Errors
 /// [`LoadError::Compose`] and [`LoadError::ComposeGraph`], which name the dependency; those of [`componentize`].
-pub fn compose(root: Vec<u8>, dependencies: Vec<Dependency>) -> Result<Vec<u8>, LoadError> {
+pub(super) fn compose(root: Vec<u8>, dependencies: Vec<Dependency>) -> Result<Vec<u8>, LoadError> {
     let root = into_component(root)?;
     if dependencies.is_empty() {
         return Ok(root);

@@ -17,7 +17,7 @@ const TREES: &str = "trees";
 
 /// One file of a tree.
 #[derive(Clone, Debug)]
-pub struct FileEntry {
+pub(super) struct FileEntry {
     /// Relative, with forward slashes. Backslashes are read as slashes: archives pushed from Windows have them.
     pub path: String,
     /// What is in it.
@@ -26,7 +26,7 @@ pub struct FileEntry {
 
 /// Where a file's bytes are.
 #[derive(Clone, Debug)]
-pub enum FileContent {
+pub(super) enum FileContent {
     /// Here.
     Inline(Vec<u8>),
     /// In the content store.
@@ -45,7 +45,7 @@ pub enum FileContent {
 /// # Errors
 /// [`LoadError::BadMount`] for a path that is not relative and normal, and for paths that exclude each other;
 /// [`LoadError::Io`], also for a blob that is not there.
-pub fn materialise(root: &Path, scratch: &Path, entries: &[FileEntry]) -> Result<PathBuf, LoadError> {
+pub(super) fn materialise(root: &Path, scratch: &Path, entries: &[FileEntry]) -> Result<PathBuf, LoadError> {
     let files = plan(entries)?;
     let trees = root.join(TREES);
     let tree = trees.join(key(&files));

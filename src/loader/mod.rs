@@ -24,12 +24,8 @@ mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use cache::{CacheKey, CompileCache, Compiled};
-pub use componentize::componentize;
-pub use compose::{Dependency, compose};
+pub use cache::Compiled;
 pub use error::LoadError;
-pub use files::{FileContent, FileEntry, materialise};
 pub use handler::{HandlerType, exports_cli_run};
 pub use imports::{MissingImport, link};
 pub use load::{ComponentError, LoadedComponent, Loader};
-pub use rename::rename_candidate;

@@ -28,7 +28,7 @@ const NAMESPACE: &str = "wasi:";
 ///
 /// # Errors
 /// [`LoadError::Malformed`].
-pub fn rename_candidate(wasm: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
+pub(super) fn rename_candidate(wasm: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     // The text is in every binary that needs work, and looking for it is much cheaper than parsing.
     if !contains(wasm, RC.as_bytes()) {
         return Ok(Cow::Borrowed(wasm));
