@@ -40,21 +40,42 @@ const REDIS_HANDLER: (&str, &str) = (
     "fermyon:spin/inbound-redis#handle-message",
 );
 
-/// `wit/fermyon-spin/`: the unversioned interfaces, and the worlds that [`world_name`] chooses from.
+/// `wit/host/deps/fermyon-spin/`: the unversioned interfaces, and the worlds that [`world_name`] chooses from.
 const WIT: [(&str, &str); 8] = [
-    ("spin.wit", include_str!("../../wit/fermyon-spin/spin.wit")),
-    ("http.wit", include_str!("../../wit/fermyon-spin/http.wit")),
-    ("config.wit", include_str!("../../wit/fermyon-spin/config.wit")),
+    (
+        "spin.wit",
+        include_str!("../../wit/host/deps/fermyon-spin/spin.wit"),
+    ),
+    (
+        "http.wit",
+        include_str!("../../wit/host/deps/fermyon-spin/http.wit"),
+    ),
+    (
+        "config.wit",
+        include_str!("../../wit/host/deps/fermyon-spin/config.wit"),
+    ),
     (
         "key-value.wit",
-        include_str!("../../wit/fermyon-spin/key-value.wit"),
+        include_str!("../../wit/host/deps/fermyon-spin/key-value.wit"),
     ),
-    ("sqlite.wit", include_str!("../../wit/fermyon-spin/sqlite.wit")),
-    ("redis.wit", include_str!("../../wit/fermyon-spin/redis.wit")),
-    ("rdbms.wit", include_str!("../../wit/fermyon-spin/rdbms.wit")),
-    ("llm.wit", include_str!("../../wit/fermyon-spin/llm.wit")),
+    (
+        "sqlite.wit",
+        include_str!("../../wit/host/deps/fermyon-spin/sqlite.wit"),
+    ),
+    (
+        "redis.wit",
+        include_str!("../../wit/host/deps/fermyon-spin/redis.wit"),
+    ),
+    (
+        "rdbms.wit",
+        include_str!("../../wit/host/deps/fermyon-spin/rdbms.wit"),
+    ),
+    (
+        "llm.wit",
+        include_str!("../../wit/host/deps/fermyon-spin/llm.wit"),
+    ),
 ];
-const WORLDS_WIT: &str = include_str!("../../wit/fermyon-spin/modules.wit");
+const WORLDS_WIT: &str = include_str!("../../wit/host/deps/fermyon-spin/modules.wit");
 
 /// The module with today's names and a description of its world.
 ///

@@ -24,8 +24,8 @@ const STATUSES: std::ops::RangeInclusive<u16> = 100..=600;
 
 mod bindings {
     wasmtime::component::bindgen!({
-        world: "spin-http",
-        path: "wit/fermyon-spin",
+        world: "fermyon:spin/spin-http",
+        path: "wit/host",
         exports: { default: async },
     });
 }
