@@ -1,0 +1,122 @@
+//! `fermyon:spin/postgres` without a version: an address for each call, and a connection for it.
+
+use super::bindings::fermyon::spin::postgres::{Host, PgError};
+use super::bindings::fermyon::spin::rdbms_types as wit;
+use super::error::Error;
+use super::handles::session_for_call;
+use super::value::{Column, DataType, Parameter, RowSet, Value};
+use crate::runtime::HostState;
+
+const NO_UNSIGNED: &str = "Postgres does not support unsigned integers";
+
+impl wit::Host for HostState {}
+
+impl Host for HostState {
+    async fn query(
+        &mut self,
+        address: String,
+        statement: String,
+        params: Vec<wit::ParameterValue>,
+    ) -> wasmtime::Result<Result<wit::RowSet, PgError>> {
+        let call = async {
+            let session = session_for_call(self, &address).await?;
+            let rows = async { session?.query(&statement, parameters(params)?).await };
+            wasmtime::error::Ok(rows.await)
+        };
+        Ok(call.await?.map(row_set).map_err(error))
+    }
+
+    async fn execute(
+        &mut self,
+        address: String,
+        statement: String,
+        params: Vec<wit::ParameterValue>,
+    ) -> wasmtime::Result<Result<u64, PgError>> {
+        let call = async {
+            let session = session_for_call(self, &address).await?;
+            let affected = async { session?.execute(&statement, parameters(params)?).await };
+            wasmtime::error::Ok(affected.await)
+        };
+        Ok(call.await?.map_err(error))
+    }
+}
+
+fn parameters(params: Vec<wit::ParameterValue>) -> Result<Vec<Parameter>, Error> {
+    params.into_iter().map(parameter).collect()
+}
+
+fn parameter(value: wit::ParameterValue) -> Result<Parameter, Error> {
+    use wit::ParameterValue as Wit;
+    Ok(match value {
+        Wit::Boolean(value) => Parameter::Boolean(value),
+        Wit::Int8(value) => Parameter::Int8(value),
+        Wit::Int16(value) => Parameter::Int16(value),
+        Wit::Int32(value) => Parameter::Int32(value),
+        Wit::Int64(value) => Parameter::Int64(value),
+        Wit::Uint8(_) | Wit::Uint16(_) | Wit::Uint32(_) | Wit::Uint64(_) => {
+            return Err(Error::ValueConversionFailed(NO_UNSIGNED.into()));
+        }
+        Wit::Floating32(value) => Parameter::Floating32(value),
+        Wit::Floating64(value) => Parameter::Floating64(value),
+        Wit::Str(value) => Parameter::Str(value),
+        Wit::Binary(value) => Parameter::Binary(value),
+        Wit::DbNull => Parameter::Null,
+    })
+}
+
+fn row_set(set: RowSet) -> wit::RowSet {
+    wit::RowSet {
+        columns: set.columns.into_iter().map(column).collect(),
+        rows: set
+            .rows
+            .into_iter()
+            .map(|row| row.into_iter().map(value).collect())
+            .collect(),
+    }
+}
+
+fn column(column: Column) -> wit::Column {
+    wit::Column {
+        name: column.name,
+        data_type: data_type(&column.data_type),
+    }
+}
+
+fn data_type(data_type: &DataType) -> wit::DbDataType {
+    match data_type {
+        DataType::Boolean => wit::DbDataType::Boolean,
+        DataType::Int16 => wit::DbDataType::Int16,
+        DataType::Int32 => wit::DbDataType::Int32,
+        DataType::Int64 => wit::DbDataType::Int64,
+        DataType::Floating32 => wit::DbDataType::Floating32,
+        DataType::Floating64 => wit::DbDataType::Floating64,
+        DataType::Str => wit::DbDataType::Str,
+        DataType::Binary => wit::DbDataType::Binary,
+        _ => wit::DbDataType::Other,
+    }
+}
+
+fn value(value: Value) -> wit::DbValue {
+    match value {
+        Value::Boolean(value) => wit::DbValue::Boolean(value),
+        Value::Int16(value) => wit::DbValue::Int16(value),
+        Value::Int32(value) => wit::DbValue::Int32(value),
+        Value::Int64(value) => wit::DbValue::Int64(value),
+        Value::Floating32(value) => wit::DbValue::Floating32(value),
+        Value::Floating64(value) => wit::DbValue::Floating64(value),
+        Value::Str(value) => wit::DbValue::Str(value),
+        Value::Binary(value) => wit::DbValue::Binary(value),
+        Value::Null => wit::DbValue::DbNull,
+        _ => wit::DbValue::Unsupported,
+    }
+}
+
+fn error(error: Error) -> PgError {
+    match error {
+        Error::ConnectionFailed(text) => PgError::ConnectionFailed(text),
+        Error::BadParameter(text) => PgError::BadParameter(text),
+        Error::QueryFailed(error) => PgError::QueryFailed(error.into_text()),
+        Error::ValueConversionFailed(text) => PgError::ValueConversionFailed(text),
+        Error::Other(text) => PgError::OtherError(text),
+    }
+}
