@@ -1,0 +1,44 @@
+//! The handle that a guest has.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Mysql;
+use super::error::Error;
+use super::session::Session;
+
+/// Handles that an instance may have open.
+const MAX_HANDLES: usize = 1024;
+
+/// `connection`.
+#[expect(unreachable_pub, reason = "the generated bindings export it")]
+pub struct Connection {
+    session: Arc<Session>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What is kept for one instance: a place for each handle.
+#[derive(Clone)]
+pub(super) struct Handles(Arc<Semaphore>);
+
+impl Default for Handles {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_HANDLES)))
+    }
+}
+
+impl Connection {
+    pub(super) async fn open(mysql: &Mysql, handles: &Handles, address: &str) -> Result<Self, Error> {
+        let place = handles.0.clone().try_acquire_owned();
+        let place = place.map_err(|_| Error::ConnectionFailed("too many connections".into()))?;
+        Ok(Self {
+            session: Arc::new(mysql.open(address).await?),
+            _place: place,
+        })
+    }
+
+    pub(super) fn session(&self) -> Arc<Session> {
+        self.session.clone()
+    }
+}
