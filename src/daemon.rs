@@ -13,20 +13,24 @@ use tokio::sync::Notify;
 use crate::admin;
 use crate::cli::Bars;
 use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOptions};
-use crate::host;
-use crate::launch::{AppLauncher, Parts, Pins};
+use crate::host::{self, Host};
+use crate::launch::{AppLauncher, Parts, Pins, SharedTriggers};
 use crate::loader::Loader;
 use crate::net::HttpClient;
 use crate::oci::{LogProgress, Progress, Puller, PullerConfig, Resolutions, Store};
 use crate::runtime::Runtime;
+use crate::runtime_config::RuntimeConfig;
 use crate::tasks::{self, Ending};
 use crate::telemetry;
-use crate::trigger::http::{HttpHost, Listeners};
+use crate::trigger::http::Listeners;
 
 /// The name of this program's directories among those of others.
 const PROGRAM: &str = "lepton";
 /// Bytes of the source path's hash that name its directory below the data directory.
 const SOURCE_NAME_BYTES: usize = 8;
+
+/// How long the telemetry of guests may take to be sent at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Everything the command line says.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct Settings {
     pub registry_ca: Vec<PathBuf>,
     pub insecure_registries: Vec<String>,
     pub shared_variables: bool,
+    /// For every app.
+    pub runtime_config: Option<PathBuf>,
     pub socket: Option<PathBuf>,
 }
 
@@ -103,7 +109,8 @@ async fn run(settings: Settings) -> Result<ExitCode> {
     }
     let _lock = SourceLock::take(source)?;
     let directories = Directories::new(&settings)?;
-    let launcher = launcher(&settings, &directories)?;
+    let host = Arc::new(Host::default());
+    let launcher = launcher(&settings, &directories, host.clone())?;
 
     let rescan = Arc::new(Notify::new());
     let updates = match &settings.source {
@@ -141,7 +148,11 @@ async fn run(settings: Settings) -> Result<ExitCode> {
     ending.drain().cancelled().await;
     tracing::info!("stopping: requests in flight may finish; another signal ends them");
     let code = tokio::select! {
-        () = supervisor.shutdown() => ExitCode::SUCCESS,
+        () = supervisor.shutdown() => {
+            // What guests have told is worth a moment, and no more.
+            let _ = tokio::time::timeout(FLUSH_TIMEOUT, host.flush()).await;
+            ExitCode::SUCCESS
+        }
         () = ending.force().cancelled() => ExitCode::FAILURE,
     };
     admin.close().await;
@@ -172,7 +183,7 @@ impl Directories {
     }
 }
 
-fn launcher(settings: &Settings, directories: &Directories) -> Result<AppLauncher> {
+fn launcher(settings: &Settings, directories: &Directories, host: Arc<Host>) -> Result<AppLauncher> {
     let store = Store::open(&directories.cache)?;
     let progress: Arc<dyn Progress> = match telemetry::bars() {
         Some(bars) => Arc::new(Bars::new(bars)),
@@ -188,6 +199,10 @@ fn launcher(settings: &Settings, directories: &Directories) -> Result<AppLaunche
     let references = directories.data.join("references");
     let resolutions = Resolutions::open(&references)
         .with_context(|| format!("can't create the directory {}", references.display()))?;
+    let runtime_config = match &settings.runtime_config {
+        Some(file) => RuntimeConfig::read(file)?,
+        None => RuntimeConfig::default(),
+    };
     let runtime = Runtime::new(host::link)?;
     let loader = Loader::new(&runtime, store.clone())?;
     let pins = Pins::new(store, directories.data.display().to_string());
@@ -196,11 +211,12 @@ fn launcher(settings: &Settings, directories: &Directories) -> Result<AppLaunche
         puller,
         resolutions,
         loader,
-        http: HttpHost {
-            runtime,
-            client: HttpClient::with_system_roots(),
-        },
+        runtime,
+        host,
+        client: HttpClient::with_system_roots(),
+        runtime_config,
         listeners: Listeners::default(),
+        triggers: SharedTriggers::default(),
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,
         pins,

@@ -11,10 +11,11 @@
 //! | [`control`] | desired state (a directory, or a fixed list) to running apps: watch, plan, supervise | OCI, wasm, HTTP |
 //! | [`launch`] | the straight pipe from an app file to a running trigger | the directory |
 //! | [`manifest`] | one app file, raw to typed, once | everything else |
+//! | [`runtime_config`] | the operator's side of an app's interfaces, Spin's TOML or JSON to typed | what it configures |
 //! | [`oci`] | a reference to verified local content | wasm |
 //! | [`app`] | the locked app: types, versions, validation | network, disk, wasm |
 //! | [`loader`] | locked app and stored content to linkable components | sockets |
-//! | [`trigger`] | sockets, routes, request to response | registries, watched files |
+//! | [`trigger`] | HTTP: sockets, routes, request to response; events: subscriptions, schedules, commands | registries, watched files |
 //! | [`host`] | one module for each host interface | other host modules |
 //! | [`net`] | what a guest may reach, and how | apps, wasm |
 //! | [`variables`] | templates and the values behind them | wasm |
@@ -33,6 +34,10 @@
 //! | the writer of last good versions | the supervisor | after all is written |
 //! | one for each running version of an app | the supervisor, by an abort handle | drained, then aborted |
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
+//! | one for each subscription (Redis, MQTT, SQS) and each app's schedules | its slot in [`trigger`] | when no version of the app is behind it |
+//! | one for each connection to a database or broker | its pool in [`host`] | with the connection |
+//! | one that closes idle connections, for each such pool | the pool | with the pool |
+//! | the exporter of guests' telemetry | [`host::Host`] | with the process |
 //! | pruning | [`launch::Pins`] | with the process |
 //! | the admin socket, the signals | [`daemon`] | at a shutdown |
 //!
@@ -41,6 +46,10 @@
 //! `oci` speaks to registries with `reqwest`, and takes only references from `oci-client`, which hides the headers of
 //! errors (`Retry-After`) and reads manifests without a bound. The release candidates of 2023 are linked by hand with
 //! the types of 0.2, both from the same lines, and not generated.
+//!
+//! What each host interface took from a component, and keeps for an instance, stands in [`runtime`] by its type, which that room does
+//! not know. `wit/host` has one package set for all of [`host`] and the triggers. Only libSQL's protocol types come from a crate of its
+//! field: the client that belongs to them would link a second SQLite.
 
 #![warn(unreachable_pub)]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -57,6 +66,7 @@ pub mod manifest;
 pub mod net;
 pub mod oci;
 pub mod runtime;
+pub mod runtime_config;
 pub mod tasks;
 pub mod telemetry;
 pub mod trigger;

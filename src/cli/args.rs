@@ -74,6 +74,10 @@ struct ServeOptions {
     /// Give the process's SPIN_VARIABLE_* to every app
     #[arg(long)]
     shared_variables: bool,
+    /// Spin's runtime configuration, for every app: stores, databases, providers of variables, networks. An app file's
+    /// `runtime_config` goes before it
+    #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
+    runtime_config: Option<PathBuf>,
     /// The admin socket [default: one for each directory, in the user's runtime directory]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -158,6 +162,7 @@ impl ServeOptions {
             registry_ca: self.registry_ca,
             insecure_registries: self.insecure_registry,
             shared_variables: self.shared_variables,
+            runtime_config: self.runtime_config,
             socket: self.socket,
         }
     }

@@ -24,10 +24,14 @@ pub(crate) struct Kept {
     pub(crate) text: String,
     /// What its reference resolved to.
     pub(crate) digest: String,
+    /// Its commands have completed.
+    #[serde(default)]
+    pub(crate) completed: bool,
 }
 
 enum Job {
     Keep(AppId, Kept, oneshot::Sender<()>),
+    Complete(AppId, String),
     Forget(AppId),
     Retain(Vec<AppId>),
     Recall(AppId, oneshot::Sender<Option<Kept>>),
@@ -62,6 +66,18 @@ impl LastGood {
         let _ = done.await;
     }
 
+    /// The commands of this version have completed.
+    pub(crate) fn complete(&self, id: &AppId, digest: String) {
+        self.ask(Job::Complete(id.clone(), digest));
+    }
+
+    /// Whether the commands of exactly this have completed.
+    pub(crate) async fn has_completed(&self, id: &AppId, text: &str, digest: &str) -> bool {
+        self.kept(id)
+            .await
+            .is_some_and(|kept| kept.completed && kept.text == text && kept.digest == digest)
+    }
+
     /// The app's file has been deleted.
     pub(crate) fn forget(&self, id: &AppId) {
         self.ask(Job::Forget(id.clone()));
@@ -74,11 +90,15 @@ impl LastGood {
 
     /// What the app served from last, and its digest.
     pub(crate) async fn recall(&self, id: &AppId) -> Option<(Arc<AppSpec>, String)> {
-        let (reply, answer) = oneshot::channel();
-        self.ask(Job::Recall(id.clone(), reply));
-        let kept = answer.await.ok().flatten()?;
+        let kept = self.kept(id).await?;
         let spec = parse_text(&kept.text, &kept.path, id).ok()?;
         Some((Arc::new(spec), kept.digest))
+    }
+
+    async fn kept(&self, id: &AppId) -> Option<Kept> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Recall(id.clone(), reply));
+        answer.await.ok().flatten()
     }
 
     fn ask(&self, job: Job) {
@@ -93,6 +113,21 @@ fn work(dir: &Path, job: Job) {
             let outcome = keep(dir, &id, &kept);
             // Whoever asked may have been given up.
             let _ = reply.send(());
+            (id, outcome)
+        }
+        Job::Complete(id, digest) => {
+            let kept = recall(dir, &id).filter(|kept| kept.digest == digest);
+            let outcome = match kept {
+                Some(kept) => keep(
+                    dir,
+                    &id,
+                    &Kept {
+                        completed: true,
+                        ..kept
+                    },
+                ),
+                None => Ok(()),
+            };
             (id, outcome)
         }
         Job::Forget(id) => {
@@ -185,6 +220,7 @@ mod tests {
             path: "a.json".into(),
             text,
             digest: "sha256:1".into(),
+            completed: false,
         };
         first.keep(&id, kept).await;
         drop(first);
@@ -201,6 +237,11 @@ mod tests {
             (spec.address.to_string().as_str(), digest.as_str()),
             ("127.0.0.1:1", "sha256:1")
         );
+        let text = r#"{"reference": "a/b", "address": "127.0.0.1:1"}"#;
+        assert!(!second.has_completed(&id, text, "sha256:1").await);
+        second.complete(&id, "sha256:1".into());
+        assert!(second.has_completed(&id, text, "sha256:1").await);
+        assert!(!second.has_completed(&id, text, "sha256:2").await);
         second.forget(&id);
         assert!(second.recall(&id).await.is_none());
         std::fs::write(dir.join("a.json"), "{").unwrap();

@@ -28,13 +28,15 @@ pub trait Launcher: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Preparation<Self::Prepared>, LaunchError>> + Send;
 
     /// Puts a prepared app behind its address: opens a listener, or takes over the one that is open there, whichever
-    /// app is behind it. Fast and atomic: after an error, all is as before. Never dropped half-way.
+    /// app is behind it. Fast and atomic: after an error, all is as before. Never dropped half-way. `done`: its commands
+    /// have completed in an earlier process, and are not run again.
     fn activate(
         &self,
         id: AppId,
         spec: Arc<AppSpec>,
         address: ResolvedAddress,
         prepared: Self::Prepared,
+        done: bool,
     ) -> impl Future<Output = Result<Running, LaunchError>> + Send;
 
     /// Asks where the reference points now: a manifest digest.
@@ -67,6 +69,8 @@ pub struct Preparation<P> {
     pub digest: String,
     /// The stored digest was used without asking; the reference may point elsewhere by now.
     pub revalidate: bool,
+    /// It has commands, which run once for each version of the app's file.
+    pub once: bool,
 }
 
 /// A running app.
@@ -80,9 +84,20 @@ pub struct Running {
     pub routes: Vec<String>,
     /// The trigger task. It ends when it has been stopped and has drained, or by mistake.
     pub task: JoinHandle<()>,
+    /// For an app with commands: how they ended. The task goes on until it is stopped.
+    pub finished: Option<oneshot::Receiver<Finished>>,
     /// Stops it: requests in flight have this long. The task detaches from its listener, but only if it is still the
     /// app behind it, drains, and aborts what is left.
     pub stop: oneshot::Sender<Duration>,
+}
+
+/// How an app's commands ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The reason, if one of them failed.
+    pub outcome: Result<(), String>,
+    /// Nothing else of the app runs: no other trigger is left to serve.
+    pub whole: bool,
 }
 
 /// Where to listen, with names resolved.
@@ -92,6 +107,8 @@ pub enum ResolvedAddress {
     Tcp(SocketAddr),
     /// A Unix socket's path.
     Unix(PathBuf),
+    /// The file names none.
+    Absent,
 }
 
 impl fmt::Display for ResolvedAddress {
@@ -99,6 +116,7 @@ impl fmt::Display for ResolvedAddress {
         match self {
             ResolvedAddress::Tcp(socket) => socket.fmt(f),
             ResolvedAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            ResolvedAddress::Absent => f.write_str("-"),
         }
     }
 }

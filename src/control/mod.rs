@@ -40,7 +40,9 @@ mod watch;
 
 pub use crate::manifest::AppId;
 pub use change::{AppFile, Change, Update};
-pub use launcher::{LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version};
+pub use launcher::{
+    Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
+};
 pub use list::watch_list;
 pub use lock::{LockError, SourceLock};
 pub use settle::Patience;

@@ -17,6 +17,7 @@ pub(crate) async fn resolve(address: &Address) -> Result<ResolvedAddress, Launch
     let (host, port) = match address {
         Address::Tcp(socket) => return Ok(ResolvedAddress::Tcp(*socket)),
         Address::Unix(path) => return Ok(ResolvedAddress::Unix(path.clone())),
+        Address::Absent => return Ok(ResolvedAddress::Absent),
         Address::Name { host, port } => (host.as_str(), *port),
     };
     let failed = |reason: String| {

@@ -43,6 +43,8 @@ pub enum AppState {
     Starting,
     /// Serving what its file asks for.
     Running,
+    /// Its commands have run; they run again when its file or its artifact changes.
+    Completed,
     /// Serving, but not what its file asks for: see the error.
     Degraded,
     /// Its address is taken; starts by itself when it is free.
@@ -61,6 +63,7 @@ impl AppState {
         match self {
             AppState::Starting => "starting",
             AppState::Running => "running",
+            AppState::Completed => "completed",
             AppState::Degraded => "degraded",
             AppState::Waiting => "waiting",
             AppState::Failed => "failed",

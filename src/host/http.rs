@@ -9,21 +9,23 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::permission::OutboundPermission;
-use crate::net::{HttpClient, SendError, Timeouts};
+use crate::net::{HttpClients, SendError, Timeouts};
 use crate::runtime::{DispatchError, LocalDispatch};
 
 /// The domain below which the components of an app reach each other.
 const CHAIN_DOMAIN: &str = ".spin.internal";
+/// The scheme of a URL that has none.
+const DEFAULT_SCHEME: &str = "https";
 /// The host name by which an app reaches itself; an empty host means the same.
 const SELF_HOST: &str = "self.alt";
 
 /// What all instances of one component share for their outbound requests.
 #[derive(Clone)]
 pub struct OutboundHttp {
-    pub client: HttpClient<WasiBody>,
+    pub clients: HttpClients<WasiBody>,
     pub permission: Arc<OutboundPermission>,
-    /// The app's own routes; gone when the app is.
-    pub local: Weak<dyn LocalDispatch>,
+    /// The app's own routes, gone when the app is; none outside HTTP.
+    pub local: Option<Weak<dyn LocalDispatch>>,
 }
 
 /// The hooks of one instance.
@@ -76,49 +78,69 @@ impl WasiHttpHooks for OutboundHooks {
 }
 
 impl OutboundHttp {
+    async fn check(&self, uri: &Uri) -> Result<(), Error> {
+        match self.permission.allows(&uri.to_string(), DEFAULT_SCHEME).await {
+            true => Ok(()),
+            false => Err(Error::HttpRequestDenied),
+        }
+    }
+
+    fn own_app(&self) -> Result<Arc<dyn LocalDispatch>, Error> {
+        let local = self.local.as_ref().ok_or(Error::HttpRequestUriInvalid)?;
+        local.upgrade().ok_or(Error::ConnectionTerminated)
+    }
+
     async fn send(
         &self,
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         depth: u8,
     ) -> Result<http::Response<WasiBody>, Error> {
-        match Target::of(request.uri())? {
+        let target = match Target::of(request.uri())? {
+            // Outside HTTP there is no app to reach, and the name is an ordinary one.
+            Target::Component(_) if self.local.is_none() => Target::Elsewhere,
+            target => target,
+        };
+        match target {
             Target::Component(component) => {
-                self.permission.check(request.uri()).await?;
+                self.check(request.uri()).await?;
                 let component = component.to_owned();
-                let local = self.local.upgrade().ok_or(Error::ConnectionTerminated)?;
+                let local = self.own_app()?;
                 local
                     .chain(&component, request, depth)
                     .await
                     .map_err(dispatch_error)
             }
             Target::Itself => {
-                self.permission.check_self().await?;
-                let local = self.local.upgrade().ok_or(Error::ConnectionTerminated)?;
+                if !self.permission.allows_self().await {
+                    return Err(Error::HttpRequestDenied);
+                }
+                let local = self.own_app()?;
                 local.to_self(request, depth).await.map_err(dispatch_error)
             }
             Target::Elsewhere => {
-                self.permission.check(request.uri()).await?;
+                self.check(request.uri()).await?;
                 let timeouts = options.map_or_else(Timeouts::default, |options| Timeouts {
                     connect: options.connect_timeout,
                     first_byte: options.first_byte_timeout,
                     between_bytes: options.between_bytes_timeout,
                 });
-                let response = self.client.send(request, timeouts).await.map_err(send_error)?;
+                let client = self.clients.of_host(request.uri().host().unwrap_or_default());
+                let response = client.send(request, timeouts).await.map_err(send_error)?;
                 Ok(response.map(|body| body.map_err(send_error).boxed_unsync()))
             }
         }
     }
 }
 
-enum Target<'a> {
+pub(super) enum Target<'a> {
     Component(&'a str),
     Itself,
     Elsewhere,
 }
 
 impl Target<'_> {
-    fn of(uri: &Uri) -> Result<Target<'_>, Error> {
+    pub(super) fn of(uri: &Uri) -> Result<Target<'_>, Error> {
         let host = uri.authority().ok_or(Error::HttpRequestUriInvalid)?.host();
         Ok(match host {
             "" | SELF_HOST => Target::Itself,
@@ -147,16 +169,23 @@ fn send_error(error: SendError) -> Error {
             rcode: Some("address not available".into()),
             info_code: Some(0),
         },
+        SendError::InvalidName => Error::DnsError {
+            rcode: Some("invalid dns name".into()),
+            info_code: Some(0),
+        },
+        SendError::Blocked => Error::DestinationIpProhibited,
+        SendError::NoConnectionsAllowed => Error::ConnectionLimitReached,
         SendError::Connect(_) => Error::ConnectionRefused,
         SendError::ConnectTimeout => Error::ConnectionTimeout,
         SendError::ReadTimeout => Error::ConnectionReadTimeout,
-        SendError::Certificate(_) => Error::TlsCertificateError,
-        SendError::TlsAlert(alert) => Error::TlsAlertReceived {
-            alert_id: Some(u8::from(alert)),
-            alert_message: Some(format!("{alert:?}")),
-        },
-        SendError::Tls(_) => Error::TlsProtocolError,
-        SendError::Terminated => Error::ConnectionTerminated,
-        SendError::Protocol(_) => Error::HttpProtocolError,
+        SendError::Certificate(_) | SendError::TlsAlert(_) | SendError::Tls(_) => {
+            // The guest is told no more than that; whoever looks after it has to know why.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a TLS handshake of a guest's request failed"
+            );
+            Error::TlsProtocolError
+        }
+        SendError::Terminated | SendError::Protocol(_) => Error::HttpProtocolError,
     }
 }

@@ -3,13 +3,9 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime_wasi_http::Error;
-
 use crate::net::{AllowedHosts, Destination, PatternError};
 use crate::variables::{Template, TemplateError, VariableError, Variables};
 
-/// The scheme of a URL that has none.
-const DEFAULT_SCHEME: &str = "https";
 /// Denials that are remembered, so that each is logged once: a guest may make up any number of hosts.
 const MAX_REMEMBERED_DENIALS: usize = 256;
 
@@ -69,27 +65,49 @@ impl OutboundPermission {
         })
     }
 
-    /// Errors with what the guest is shown.
-    pub(super) async fn check(&self, uri: &http::Uri) -> Result<(), Error> {
-        let destination = Destination::parse(&uri.to_string(), DEFAULT_SCHEME);
+    /// Whether the component may reach `address`: a URL, or what becomes one with `default_scheme`. A denial is logged once,
+    /// with the line to add.
+    pub(super) async fn allows(&self, address: &str, default_scheme: &str) -> bool {
+        let destination = Destination::parse(address, default_scheme);
         let allowed = match &destination {
             Some(destination) => self.any(|hosts| hosts.allows(destination)).await,
             None => false,
         };
-        if allowed {
-            return Ok(());
+        if !allowed {
+            // What can't be parsed may hold a password, and is no entry to add.
+            let entry = destination.map_or_else(|| format!("{default_scheme}://…"), |to| to.entry());
+            self.log_denial(entry);
         }
-        let entry = destination.map_or_else(|| uri.to_string(), |destination| destination.entry());
-        Err(self.deny(entry))
+        allowed
     }
 
-    /// The same for a request to the app itself.
-    pub(super) async fn check_self(&self) -> Result<(), Error> {
-        if self.any(AllowedHosts::allows_self).await {
-            Ok(())
-        } else {
-            Err(self.deny("http://self".into()))
+    /// Whether the component may reach one place, which goes by several URLs. A denial is logged by the first of them.
+    pub(super) async fn allows_one_of(&self, addresses: &[String]) -> bool {
+        let destinations: Vec<Destination> = addresses
+            .iter()
+            .filter_map(|address| Destination::parse(address, ""))
+            .collect();
+        let allowed = self
+            .any(|hosts| destinations.iter().any(|destination| hosts.allows(destination)))
+            .await;
+        if !allowed && let Some(destination) = destinations.first() {
+            self.log_denial(destination.entry());
         }
+        allowed
+    }
+
+    /// Whether the component may reach a host of this name by raw sockets, and an entry spells it out.
+    pub(super) async fn names_socket_host(&self, name: &str) -> bool {
+        self.any(|hosts| hosts.names_socket_host(name)).await
+    }
+
+    /// Whether the component may send requests to its own app.
+    pub(super) async fn allows_self(&self) -> bool {
+        let allowed = self.any(AllowedHosts::allows_self).await;
+        if !allowed {
+            self.log_denial("http://self".into());
+        }
+        allowed
     }
 
     /// Templates are resolved at each use, so that a changed variable is seen. An entry that can't be resolved or
@@ -123,7 +141,7 @@ impl OutboundPermission {
         )?)
     }
 
-    fn deny(&self, entry: String) -> Error {
+    fn log_denial(&self, entry: String) {
         // No panic can happen while it is held.
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         if denied.len() < MAX_REMEMBERED_DENIALS && denied.insert(entry.clone()) {
@@ -131,9 +149,8 @@ impl OutboundPermission {
                 app = %self.app,
                 component = %self.component,
                 add = format!("allowed_outbound_hosts = [\"{entry}\"]"),
-                "a request to a host that is not allowed was denied"
+                "a connection to a host that is not allowed was denied"
             );
         }
-        Error::HttpRequestDenied
     }
 }

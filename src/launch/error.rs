@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use crate::app::AppError;
 use crate::control::{LaunchError, LaunchErrorKind};
+use crate::host::{InterfaceError, PermissionError};
 use crate::loader::ComponentError;
+use crate::net::TlsError;
 use crate::oci::{DigestError, OciError};
+use crate::runtime_config::RuntimeConfigError;
 use crate::trigger::http::{BindError, PrepareError};
-use crate::variables::VariableError;
+use crate::trigger::{self, PlanError};
+use crate::variables::{ConfiguredProviderError, VariableError};
 
 /// What failed between an app file and a running trigger; each layer says its own part.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,33 @@ pub enum LaunchFailure {
     Component(#[from] ComponentError),
     #[error(transparent)]
     Http(#[from] PrepareError),
+    #[error("the component `{component}` has permissions that are not understood")]
+    Permission {
+        component: String,
+        source: PermissionError,
+    },
+    #[error(transparent)]
+    Provider(#[from] ConfiguredProviderError),
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    #[error("`client_tls` of the runtime configuration can't be used")]
+    ClientTls(#[from] TlsError),
+    #[error(transparent)]
+    RuntimeConfig(#[from] RuntimeConfigError),
+    #[error(
+        "the app has triggers of kinds that this host does not run: {unknown}; it runs {known}, and refuses the app as a whole rather than run a part of it"
+    )]
+    UnknownTriggers { unknown: String, known: String },
+    #[error("the app has no trigger, so that nothing would ever start it")]
+    NoTriggers,
+    #[error(transparent)]
+    TriggerPlan(#[from] PlanError),
+    #[error(transparent)]
+    Trigger(#[from] trigger::PrepareError),
+    #[error(
+        "the app has HTTP triggers, and its file has no address: add for instance \"address\": \"127.0.0.1:3000\""
+    )]
+    NoAddress,
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("the state directory {} can't be created: choose another `state_dir` or --state-root", path.display())]

@@ -5,9 +5,12 @@
 //! activate  Listener(address) + LoadedApp ▶ RunningApp                       fast, atomic
 //! ```
 
+mod clients;
+mod components;
 mod error;
 mod pins;
 mod pipe;
+mod triggers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,13 +18,23 @@ use std::sync::Arc;
 pub use error::LaunchFailure;
 pub use pins::Pins;
 pub use pipe::PreparedApp;
+pub use triggers::SharedTriggers;
+
+use wasmtime_wasi_http::WasiBody;
 
 use crate::control::{LaunchError, Launcher, Preparation, ResolvedAddress, Running, Version};
+use crate::host::Host;
 use crate::loader::Loader;
 use crate::manifest::{AppId, AppSpec};
+use crate::net::HttpClient;
 use crate::oci::{Puller, Resolutions};
+use crate::runtime::Runtime;
+use crate::runtime_config::RuntimeConfig;
 use crate::tasks;
-use crate::trigger::http::{self, HttpHost, ListenAddress, Listeners};
+use crate::trigger::http::Listeners;
+
+/// What the status shows for an app that listens to no address.
+const NO_ADDRESS: &str = "-";
 
 /// Launches apps. A cheap handle.
 #[derive(Clone)]
@@ -34,8 +47,13 @@ pub struct Parts {
     pub puller: Puller,
     pub resolutions: Resolutions,
     pub loader: Loader,
-    pub http: HttpHost,
+    pub runtime: Runtime,
+    pub host: Arc<Host>,
+    pub client: HttpClient<WasiBody>,
+    /// The daemon's, for every app.
+    pub runtime_config: RuntimeConfig,
     pub listeners: Listeners,
+    pub triggers: SharedTriggers,
     /// Where relative state directories are.
     pub state_root: PathBuf,
     /// Whether `SPIN_VARIABLE_*` of the process reach every app.
@@ -71,6 +89,7 @@ impl Launcher for AppLauncher {
                 }
                 let prepared = self.parts.prepare(&id, &spec, fresh).await?;
                 return Ok(Preparation {
+                    once: prepared.once,
                     prepared,
                     digest: fresh.to_string(),
                     revalidate: false,
@@ -79,6 +98,7 @@ impl Launcher for AppLauncher {
             prepared => prepared?,
         };
         Ok(Preparation {
+            once: prepared.once,
             prepared,
             digest: digest.to_string(),
             revalidate,
@@ -91,45 +111,69 @@ impl Launcher for AppLauncher {
         _: Arc<AppSpec>,
         address: ResolvedAddress,
         prepared: PreparedApp,
+        done: bool,
     ) -> Result<Running, LaunchError> {
-        let PreparedApp { app, pins, lease } = prepared;
-        let address = match address {
-            ResolvedAddress::Tcp(address) => ListenAddress::Tcp(address),
-            ResolvedAddress::Unix(path) => ListenAddress::Unix(path),
-        };
-        let digest = app.digest().to_owned();
-        let routes = app.routes();
-        let started = http::start(&self.parts.listeners, &address, app)
-            .await
-            .map_err(LaunchFailure::from)?;
-        tracing::info!(app = id.as_str(), address = %started.address, %digest, "serving {}", started.url);
-        for route in &routes {
-            tracing::info!(
-                app = id.as_str(),
-                "  {}: {}{}",
-                route.target,
-                started.url,
-                route.pattern
+        let PreparedApp {
+            triggers,
+            digest,
+            once,
+            pins,
+            lease,
+        } = prepared;
+        let routes = triggers.routes();
+        let started = triggers.start(&self.parts, address, done).await?;
+        let mut served: Vec<String> = Vec::new();
+        if let Some(http) = &started.http {
+            tracing::info!(app = id.as_str(), address = %http.address, %digest, "serving {}", http.url);
+            for route in &routes {
+                tracing::info!(
+                    app = id.as_str(),
+                    "  {}: {}{}",
+                    route.target,
+                    http.url,
+                    route.pattern
+                );
+            }
+            served.extend(
+                routes
+                    .iter()
+                    .map(|route| format!("{} {}", route.pattern, route.target)),
             );
         }
-        let task = tasks::spawn("app", {
-            let all_pins = self.parts.pins.clone();
-            async move {
-                let pinned = tokio::task::spawn_blocking(move || all_pins.add(&id, pins)).await;
-                drop(lease);
-                let _ = started.task.await;
-                drop(pinned);
+        let command = started.command.iter().flat_map(|command| &command.about);
+        for line in started
+            .events
+            .iter()
+            .flat_map(|events| &events.about)
+            .chain(command)
+        {
+            tracing::info!(app = id.as_str(), %digest, "running {line}");
+            served.push(line.clone());
+        }
+        let address = match &started.http {
+            Some(http) => http.address.to_string(),
+            None => NO_ADDRESS.into(),
+        };
+        let (triggers, stop, finished) = started.run(once);
+        let all_pins = self.parts.pins.clone();
+        let task = tasks::spawn("app", async move {
+            let pinned = tokio::task::spawn_blocking(move || all_pins.add(&id, pins)).await;
+            drop(lease);
+            let ended = triggers.await;
+            drop(pinned);
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
             }
         });
         Ok(Running {
-            digest,
-            address: started.address.to_string(),
-            routes: routes
-                .iter()
-                .map(|route| format!("{} {}", route.pattern, route.target))
-                .collect(),
+            digest: digest.to_string(),
+            address,
+            routes: served,
             task,
-            stop: started.stop,
+            finished,
+            stop,
         })
     }
 

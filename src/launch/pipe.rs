@@ -1,19 +1,26 @@
 //! Digest to an app that is ready to serve.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::components::AppResources;
+use super::triggers::{Plans, PreparedTriggers};
 use super::{LaunchFailure, Parts};
 use crate::app::LockedApp;
 use crate::control::{AppId, Version};
-use crate::manifest::AppSpec;
+use crate::manifest::{Address, AppSpec};
 use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
-use crate::trigger::http::{self, HttpApp, HttpAppInput, HttpPlan};
-use crate::variables::{Declared, Environment, Provider, Values, Variables};
+use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
+use crate::trigger::AppInput;
+use crate::variables::{Declared, Environment, Provider, Values, Variables, configured_providers};
 
 /// An app that is ready to serve, and what it needs of the store.
 pub struct PreparedApp {
-    pub(super) app: Arc<HttpApp>,
+    pub(super) triggers: PreparedTriggers,
+    pub(super) digest: Digest,
+    /// It has a command, which runs once.
+    pub(super) once: bool,
     pub(super) pins: Vec<Pin>,
     /// Keeps it from being pruned until it is pinned.
     pub(super) lease: Lease,
@@ -112,46 +119,78 @@ impl Parts {
         spec: &AppSpec,
         digest: Digest,
     ) -> Result<PreparedApp, LaunchFailure> {
-        self.make_state_dir(spec).await?;
+        let mut config = self.runtime_config(spec).await?;
+        let state_dir = self.make_state_dir(spec, &config).await?;
+        config.resolve_store_paths(&state_dir);
         let artifact = self.puller.pull(&spec.reference, &digest).await?;
         let app = match &artifact.config {
             AppConfig::Locked(json) => LockedApp::parse(json)?,
             AppConfig::PlainWasm { digest, name } => LockedApp::plain_wasm(name, digest),
         };
-        let plan = HttpPlan::new(&app)?;
-        let variables = Arc::new(self.variables(id, spec, &app));
-        variables.check_required().await?;
-        let mut pins: Vec<Pin> = artifact.blobs.iter().map(Pin::from).collect();
-        let mut loaded = BTreeMap::new();
-        for component in plan.components(&app) {
-            let component_loaded = self.loader.load(component).await?;
-            pins.extend(component_loaded.pins.iter().cloned());
-            loaded.insert(component.id.clone(), component_loaded);
+        let plans = Plans::new(&app, spec)?;
+        if plans.has_http() && spec.address == Address::Absent {
+            return Err(LaunchFailure::NoAddress);
         }
-        let input = HttpAppInput {
+        let once = plans.has_command();
+        let variables = Arc::new(self.variables(id, spec, &app, &config)?);
+        variables.check_required().await?;
+        let resources =
+            AppResources::new(&self.client, id, &app, spec, config, state_dir, variables.clone()).await?;
+        let mut pins: Vec<Pin> = artifact.blobs.iter().map(Pin::from).collect();
+        let mut components = BTreeMap::new();
+        for component in plans.components(&app) {
+            let prepared = self.component(&resources, component).await?;
+            pins.extend(prepared.loaded.pins.iter().cloned());
+            components.insert(component.id.clone(), prepared);
+        }
+        let input = AppInput {
             id: id.as_str().into(),
             digest: digest.to_string(),
             app: &app,
-            loaded,
-            environment: &spec.environment,
+            components: &components,
             variables,
         };
-        let app = http::prepare(&self.http, plan, input).await?;
         Ok(PreparedApp {
-            app,
+            triggers: plans.prepare(self, &input).await?,
+            digest,
+            once,
             pins,
             lease: artifact.lease,
         })
     }
 
-    async fn make_state_dir(&self, spec: &AppSpec) -> Result<(), LaunchFailure> {
-        let path = self.state_root.join(&spec.state_dir);
-        tokio::fs::create_dir_all(&path)
-            .await
-            .map_err(|source| LaunchFailure::StateDir { path, source })
+    /// The app's own over the daemon's. Paths of stores are relative still, to the app's state directory, unless a file of
+    /// the app's own names them.
+    async fn runtime_config(&self, spec: &AppSpec) -> Result<RuntimeConfig, LaunchFailure> {
+        let own = match spec.runtime_config.clone() {
+            None => RuntimeConfig::default(),
+            Some(RuntimeConfigSource::Inline(config)) => *config,
+            Some(RuntimeConfigSource::File(file)) => read_config(file).await?,
+        };
+        Ok(own.over(&self.runtime_config))
     }
 
-    fn variables(&self, id: &AppId, spec: &AppSpec, app: &LockedApp) -> Variables {
+    /// The app file's `state_dir`, unless the app's own runtime configuration names another.
+    async fn make_state_dir(&self, spec: &AppSpec, config: &RuntimeConfig) -> Result<PathBuf, LaunchFailure> {
+        let path = match &config.state_dir {
+            Some(path) => path.clone(),
+            None => self.state_root.join(&spec.state_dir),
+        };
+        let error = |source| LaunchFailure::StateDir {
+            path: path.clone(),
+            source,
+        };
+        tokio::fs::create_dir_all(&path).await.map_err(error)?;
+        std::path::absolute(&path).map_err(error)
+    }
+
+    fn variables(
+        &self,
+        id: &AppId,
+        spec: &AppSpec,
+        app: &LockedApp,
+        config: &RuntimeConfig,
+    ) -> Result<Variables, LaunchFailure> {
         for name in spec
             .variables
             .keys()
@@ -172,9 +211,25 @@ impl Parts {
             )
         });
         let mut providers: Vec<Box<dyn Provider>> = vec![Box::new(Values::new(spec.variables.clone()))];
+        providers.extend(configured_providers(&config.variables_providers)?);
         if self.shared_variables {
-            providers.push(Box::new(Environment));
+            providers.push(Box::new(Environment::default()));
         }
-        Variables::new(declared.collect(), providers)
+        Ok(Variables::new(declared.collect(), providers))
+    }
+}
+
+/// Reads a file of an app's own; the stores that it names are beside it.
+async fn read_config(file: PathBuf) -> Result<RuntimeConfig, LaunchFailure> {
+    let read = move || {
+        let mut config = RuntimeConfig::read(&file)?;
+        let base = file.parent().unwrap_or(Path::new("")).to_owned();
+        config.resolve_store_paths(&base);
+        Ok::<_, RuntimeConfigError>(config)
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(config) => Ok(config?),
+        // It panicked, and goes on doing so here.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
-use wasmtime::Engine;
+use wasmparser::Parser;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module, Precompiled};
 
 use super::disk;
 use super::error::LoadError;
@@ -28,7 +29,7 @@ pub(super) const COMPILED: &str = "compiled";
 /// Below the store's root.
 pub(super) const CODE: &str = "code";
 /// Part of every key: raised when the steps before compilation change what they make of the same content.
-const PIPELINE: &[u8] = b"lepton-loader-1";
+const PIPELINE: &[u8] = b"lepton-loader-2";
 
 /// What a compiled component is made from: the content's digests and everything else that shapes the result.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -54,19 +55,52 @@ impl fmt::Debug for CacheKey {
     }
 }
 
-/// A compiled component. Clones share it, and so do all apps that ask for the same key while one clone lives.
+/// A compiled component or command. Clones share it, and so do all apps that ask for the same key while one clone lives.
 #[derive(Clone)]
 pub struct Compiled(Arc<Slot>);
 
+/// What can be linked.
+pub enum Code {
+    /// A component, whatever it was made from.
+    Component(Component),
+    /// A command of WASI preview 1, which is run as it is (`docs/contract/http-trigger.md` §6.3).
+    Command(Module),
+}
+
 impl Compiled {
     /// What can be linked.
-    pub fn component(&self) -> &Component {
-        &self.loaded().component
+    pub fn code(&self) -> &Code {
+        &self.loaded().code
+    }
+
+    /// The component, where only a component will do; `name` is its id, for errors.
+    ///
+    /// # Errors
+    /// [`LoadError::Command`].
+    pub fn component(&self, name: &str) -> Result<&Component, LoadError> {
+        match self.code() {
+            Code::Component(component) => Ok(component),
+            Code::Command(_) => Err(LoadError::Command {
+                component: name.to_owned(),
+            }),
+        }
     }
 
     /// The files it is made of, relative to the store's root, for the app's pins; none when they could not be written.
     pub fn paths(&self) -> &[PathBuf] {
         &self.loaded().paths
+    }
+
+    /// One that no cache has, for tests of what runs it.
+    #[cfg(test)]
+    pub(crate) fn uncached(component: Component) -> Self {
+        let slot = Slot::default();
+        let loaded = Loaded {
+            code: Code::Component(component),
+            paths: Vec::new(),
+        };
+        assert!(slot.loaded.set(loaded).is_ok());
+        Self(Arc::new(slot))
     }
 
     fn loaded(&self) -> &Loaded {
@@ -96,7 +130,7 @@ struct Slot {
 }
 
 struct Loaded {
-    component: Component,
+    code: Code,
     paths: Vec<PathBuf>,
 }
 
@@ -140,8 +174,8 @@ impl CompileCache {
         })))
     }
 
-    /// The component of `key`: from memory, from disk, or compiled from what `make` returns. `make` runs on a blocking
-    /// thread, and only when there is something to compile. Callers that want one key at the same time share one
+    /// The code of `key`: from memory, from disk, or compiled from the component or the command that `make` returns. `make`
+    /// runs on a blocking thread, and only when there is something to compile. Callers that want one key at the same time share one
     /// compilation; `name` is the component's id, for errors.
     ///
     /// Cancel-safe: a compilation that has begun finishes, and its result is on disk for the next caller.
@@ -253,14 +287,15 @@ impl Work {
     {
         let started = std::time::Instant::now();
         let wasm = make()?;
-        let compiled =
-            self.inner
-                .engine
-                .precompile_component(&wasm)
-                .map_err(|source| LoadError::Compile {
-                    component: self.name.clone(),
-                    source,
-                })?;
+        let engine = &self.inner.engine;
+        let compiled = match Parser::is_core_wasm(&wasm) {
+            true => engine.precompile_module(&wasm),
+            false => engine.precompile_component(&wasm),
+        };
+        let compiled = compiled.map_err(|source| LoadError::Compile {
+            component: self.name.clone(),
+            source,
+        })?;
         tracing::info!(
             component = self.name,
             wasm_bytes = wasm.len(),
@@ -293,28 +328,42 @@ impl Work {
 impl Inner {
     fn map(&self, key: &CacheKey, name: &str, code: &str) -> Result<Loaded, LoadError> {
         let relative = Path::new(CODE).join(code);
-        // SAFETY: the file must be what this engine's `precompile_component` wrote, unchanged while it is mapped.
-        // Written: the name is the sha256 of the content, which the caller has just checked or made, and the index
-        // entry that led here was made by `put` under this engine's own hash. Unchanged: files below the store's root
-        // appear by rename, are never opened for writing again, and the root is its owner's alone; who can write
-        // there can change this program's own files as well. Removal is harmless, a mapping keeps the content.
-        let component = unsafe { Component::deserialize_file(&self.engine, self.files.root.join(&relative)) }
-            .map_err(|source| LoadError::Map {
-                component: name.to_owned(),
-                source,
-            })?;
+        let error = |source| LoadError::Map {
+            component: name.to_owned(),
+            source,
+        };
+        let path = self.files.root.join(&relative);
+        let kind = Engine::detect_precompiled_file(&path).map_err(error)?;
+        // SAFETY: the file must be what this engine's `precompile_component` or `precompile_module` wrote, unchanged while
+        // it is mapped. Written: the name is the sha256 of the content, which the caller has just checked or made, and the
+        // index entry that led here was made by `put` under this engine's own hash. Unchanged: files below the store's root
+        // appear by rename, are never opened for writing again, and the root is its owner's alone; who can write there can
+        // change this program's own files as well. Removal is harmless, a mapping keeps the content.
+        let code = unsafe {
+            match kind {
+                Some(Precompiled::Module) => Module::deserialize_file(&self.engine, path).map(Code::Command),
+                // Anything else is refused here, by what the engine says about it.
+                _ => Component::deserialize_file(&self.engine, path).map(Code::Component),
+            }
+        };
         Ok(Loaded {
-            component,
+            code: code.map_err(error)?,
             paths: vec![self.files.index.join(&key.0), relative],
         })
     }
 
     /// Code that has no file: a disk that is full or read-only must not keep an app from starting.
     fn use_once(&self, name: &str, compiled: &[u8]) -> Result<Loaded, LoadError> {
-        // SAFETY: the bytes must be what this engine's `precompile_component` returned: the one caller has just made them.
-        let component = unsafe { Component::deserialize(&self.engine, compiled) };
+        // SAFETY: the bytes must be what this engine's `precompile_component` or `precompile_module` returned: the one
+        // caller has just made them.
+        let code = unsafe {
+            match Engine::detect_precompiled(compiled) {
+                Some(Precompiled::Module) => Module::deserialize(&self.engine, compiled).map(Code::Command),
+                _ => Component::deserialize(&self.engine, compiled).map(Code::Component),
+            }
+        };
         Ok(Loaded {
-            component: component.map_err(|source| LoadError::Map {
+            code: code.map_err(|source| LoadError::Map {
                 component: name.to_owned(),
                 source,
             })?,

@@ -233,7 +233,21 @@ async fn a_disk_that_takes_no_code_stops_nobody() {
     assert!(compiled.paths().is_empty());
     let mut store = wasmtime::Store::new(&place.engine, ());
     wasmtime::component::Linker::new(&place.engine)
-        .instantiate_async(&mut store, compiled.component())
+        .instantiate_async(&mut store, compiled.component("web").unwrap())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_command_is_kept_as_a_module() {
+    let place = Place::new();
+    let command = || Ok(wat::parse_str(r#"(module (func (export "_start")))"#).unwrap());
+    for _ in 0..2 {
+        let cache = place.open();
+        let compiled = cache.get(&CacheKey::of(&["c"]), "web", command).await.unwrap();
+        let Code::Command(module) = compiled.code() else {
+            panic!("a component")
+        };
+        assert!(module.get_export("_start").is_some());
+    }
 }

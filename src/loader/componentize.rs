@@ -41,6 +41,15 @@ pub(super) fn componentize(wasm: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     .map(Cow::Owned)
 }
 
+/// Whether the module is a command without a described world, which the adapter for commands is made for. How safe its C
+/// library is beside that adapter is another question.
+pub(super) fn is_plain_command(info: &ModuleInfo) -> bool {
+    matches!(
+        kind(info),
+        Ok(Kind::Command) | Err(LoadError::UnsafeToolchain { .. })
+    )
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Bindings,

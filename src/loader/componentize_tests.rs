@@ -1,6 +1,6 @@
 use super::*;
 use crate::loader::HandlerType;
-use crate::loader::handler::exports_cli_run;
+use crate::loader::handler::CommandType;
 use crate::loader::testing::engine;
 use wasmtime::component::{Component, Linker, ResourceTable, Val};
 use wasmtime::{Engine, Store};
@@ -161,7 +161,7 @@ fn a_plain_command_becomes_a_command() {
         (memory (export "memory") 1)
         (func (export "_start") (call $exit (i32.const 0))))"#;
     let component = component(&wat::parse_str(module).unwrap());
-    assert!(exports_cli_run(&component));
+    assert_eq!(CommandType::of(&component, "job").unwrap(), CommandType::Wasi0_2);
     linker(component.engine()).instantiate_pre(&component).unwrap();
 }
 

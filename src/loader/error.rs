@@ -95,6 +95,24 @@ pub enum LoadError {
         /// Each import, with the linker's reason.
         missing: Vec<crate::loader::MissingImport>,
     },
+    /// A command where something that handles events is wanted.
+    #[error(
+        "component `{component}` is a command, which runs once and handles no events: give its trigger the executor \
+         `wagi`, or use the trigger `command`"
+    )]
+    Command {
+        /// The component's id.
+        component: String,
+    },
+    /// A component that is no command where one is wanted.
+    #[error(
+        "component `{component}` exports no `wasi:cli/run`, which the executor `wagi` and the trigger `command` run; \
+         build it as a command"
+    )]
+    NoCommand {
+        /// The component's id.
+        component: String,
+    },
     /// `docs/contract/http-trigger.md` §5: no export that handles requests.
     #[error(
         "component `{component}` exports no HTTP handler; export exactly one of {}",

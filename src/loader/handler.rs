@@ -81,14 +81,39 @@ impl HandlerType {
     }
 }
 
-/// Whether the component exports `wasi:cli/run@0.2.x`, which the Wagi executor and commands need.
-pub fn exports_cli_run(component: &Component) -> bool {
-    let ty = component.component_type();
-    ty.exports(component.engine()).any(|(export, _)| {
-        export
-            .strip_prefix("wasi:cli/run@")
-            .is_some_and(|version| is_final(version, "0.2."))
-    })
+/// How a component is run from beginning to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandType {
+    /// `wasi:cli/run@0.2.x`, any final version.
+    Wasi0_2,
+    /// `wasi:cli/run@0.3.x`, any final version, and the release candidate under the name it is served as.
+    Wasi0_3,
+}
+
+const CLI_RUN: &str = "wasi:cli/run@";
+
+impl CommandType {
+    /// The command that the component exports, the newer one of two; `name` is its id, for errors.
+    ///
+    /// # Errors
+    /// [`LoadError::NoCommand`].
+    pub fn of(component: &Component, name: &str) -> Result<CommandType, LoadError> {
+        let ty = component.component_type();
+        let versions: Vec<&str> = ty
+            .exports(component.engine())
+            .filter_map(|(export, _)| export.strip_prefix(CLI_RUN))
+            .collect();
+        let exports = |track| versions.iter().any(|version| is_final(version, track));
+        if exports("0.3.") {
+            Ok(CommandType::Wasi0_3)
+        } else if exports("0.2.") {
+            Ok(CommandType::Wasi0_2)
+        } else {
+            Err(LoadError::NoCommand {
+                component: name.to_owned(),
+            })
+        }
+    }
 }
 
 /// Whether `version` is `track` and a patch number; pre-releases match by text only.
@@ -166,10 +191,14 @@ mod tests {
 
     #[test]
     fn a_command_is_recognised() {
-        let engine = engine();
-        let exports_run =
-            |export: &str| exports_cli_run(&Component::new(&engine, component_exporting(&[export])).unwrap());
-        assert!(exports_run("wasi:cli/run@0.2.3"));
-        assert!(!exports_run("wasi:cli/run@0.3.0"));
+        let command = |exports: &[&str]| {
+            let component = Component::new(&engine(), component_exporting(exports)).unwrap();
+            CommandType::of(&component, "job")
+        };
+        assert_eq!(command(&["wasi:cli/run@0.2.3"]).unwrap(), CommandType::Wasi0_2);
+        let both = ["wasi:cli/run@0.2.3", "wasi:cli/run@0.3.0"];
+        assert_eq!(command(&both).unwrap(), CommandType::Wasi0_3);
+        let neither = command(&["fermyon:spin/inbound-http"]);
+        assert!(matches!(neither, Err(LoadError::NoCommand { .. })));
     }
 }

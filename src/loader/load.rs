@@ -7,6 +7,7 @@ use crate::oci::{Digest, Pin, Store};
 use crate::runtime::Runtime;
 
 use super::cache::{CacheKey, CompileCache, Compiled};
+use super::command::command_module;
 use super::compose::{Dependency, compose};
 use super::error::LoadError;
 use super::files::{FileContent, FileEntry, materialise};
@@ -96,6 +97,11 @@ impl Loader {
         let store = self.store.clone();
         let make = move || {
             let root = read(&store, &root)?;
+            if dependencies.is_empty()
+                && let Some(command) = command_module(&root)?
+            {
+                return Ok(command.into_owned());
+            }
             let dependencies = dependencies
                 .into_iter()
                 .map(|(name, digest, export, inherit)| {

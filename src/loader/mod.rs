@@ -5,6 +5,7 @@
 
 mod cache;
 mod capability;
+mod command;
 mod componentize;
 mod compose;
 mod deny;
@@ -24,8 +25,8 @@ mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use cache::Compiled;
+pub use cache::{Code, Compiled};
 pub use error::LoadError;
-pub use handler::{HandlerType, exports_cli_run};
+pub use handler::{CommandType, HandlerType};
 pub use imports::{MissingImport, link};
 pub use load::{ComponentError, LoadedComponent, Loader};

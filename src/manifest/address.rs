@@ -22,6 +22,8 @@ pub enum Address {
     },
     /// `unix:PATH`, resolved against the app file's directory.
     Unix(PathBuf),
+    /// The file names none: an app whose triggers listen to no address.
+    Absent,
 }
 
 /// Why a text is not an [`Address`].
@@ -110,7 +112,7 @@ impl Address {
                 same_port(socket.port(), *port)
                     && (socket.ip().is_unspecified() || (host == LOCALHOST && socket.ip().is_loopback()))
             }
-            (Address::Unix(_), _) | (_, Address::Unix(_)) => false,
+            (Address::Unix(_) | Address::Absent, _) | (_, Address::Unix(_) | Address::Absent) => false,
         }
     }
 
@@ -119,7 +121,7 @@ impl Address {
         match self {
             Address::Tcp(socket) => Some(socket.port()),
             Address::Name { port, .. } => Some(*port),
-            Address::Unix(_) => None,
+            Address::Unix(_) | Address::Absent => None,
         }
     }
 }
@@ -152,6 +154,7 @@ impl fmt::Display for Address {
             Address::Tcp(socket) => socket.fmt(f),
             Address::Name { host, port } => write!(f, "{host}:{port}"),
             Address::Unix(path) => write!(f, "{UNIX_SCHEME}{}", path.display()),
+            Address::Absent => f.write_str("-"),
         }
     }
 }

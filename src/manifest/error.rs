@@ -58,7 +58,7 @@ impl ManifestError {
             line: error.line().max(1),
             column: error.column().max(1),
             problem: if json.trim().is_empty() {
-                "the file is empty; an app needs \"reference\" and \"address\"".to_owned()
+                "the file is empty; an app needs \"reference\" and, for HTTP, \"address\"".to_owned()
             } else {
                 problem.to_owned()
             },

@@ -3,13 +3,15 @@
 //! | member | meaning | when left out |
 //! |---|---|---|
 //! | `reference` | where the artifact comes from, see [`Source`] | an error |
-//! | `address` | where it is served, see [`Address`] | an error |
+//! | `address` | where it is served, see [`Address`] | for apps without HTTP triggers |
 //! | `state_dir` | its own directory, relative to the state root | the file's stem |
 //! | `variables` | name to text, or to `{"file": PATH}` | none |
 //! | `environment` | added to every component | none |
 //! | `enabled` | `false` stops the app and frees its address | `true` |
 //! | `drain_timeout` | how long requests in flight may take at a swap or stop | the daemon's |
 //! | `pull` | `"always"`, `"if-not-present"`, or an interval such as `"5m"` | `"always"` |
+//! | `runtime_config` | what stands behind its stores and databases: Spin's TOML file, or the same content | the daemon's |
+//! | `timezone` | of its cron triggers' schedules | UTC |
 //! | `$schema` | ignored | |
 //!
 //! Relative paths in it, but for `state_dir`, are relative to the file's directory.
@@ -23,6 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Source;
+use crate::runtime_config::RuntimeConfigSource;
 
 pub use crate::variables::{Secret, Value as VariableValue};
 
@@ -82,6 +85,10 @@ pub struct AppSpec {
     pub drain_timeout: Option<Duration>,
     /// When the reference is resolved again.
     pub pull: PullPolicy,
+    /// What stands behind its stores and databases; over the daemon's.
+    pub runtime_config: Option<RuntimeConfigSource>,
+    /// Of its cron triggers' schedules; `None`: UTC.
+    pub timezone: Option<chrono_tz::Tz>,
 }
 
 /// When a reference that may move (a tag, an image layout) is resolved again.

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::values::{Delay, Named, Policy, Table};
+use super::values::{Configuration, Delay, Named, Policy, Table};
 use super::{Address, AppId, AppSpec, PullPolicy};
 use crate::oci::Source;
+use crate::runtime_config::RuntimeConfigSource;
 
 /// Every member that an app may have.
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 11] = [
     "reference",
     "address",
     "state_dir",
@@ -24,6 +26,8 @@ const MEMBERS: [&str; 9] = [
     "enabled",
     "drain_timeout",
     "pull",
+    "runtime_config",
+    "timezone",
 ];
 /// How alike (0 to 1) a wrong name must be to one that was probably meant.
 const LIKENESS: f64 = 0.7;
@@ -53,7 +57,7 @@ impl<'de> Visitor<'de> for App<'_> {
     type Value = AppSpec;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with \"reference\" and \"address\"")
+        f.write_str("an object with \"reference\" and, for HTTP, \"address\"")
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<AppSpec, M::Error> {
@@ -62,8 +66,8 @@ impl<'de> Visitor<'de> for App<'_> {
             members.read(name, &mut map, self.base_dir)?;
         }
         Ok(AppSpec {
-            reference: members.reference.ok_or_else(|| missing("reference"))?,
-            address: members.address.ok_or_else(|| missing("address"))?,
+            reference: members.reference.ok_or_else(missing_reference)?,
+            address: members.address.unwrap_or(Address::Absent),
             state_dir: members
                 .state_dir
                 .unwrap_or_else(|| PathBuf::from(self.id.as_str())),
@@ -72,6 +76,8 @@ impl<'de> Visitor<'de> for App<'_> {
             enabled: members.enabled.unwrap_or(true),
             drain_timeout: members.drain_timeout,
             pull: members.pull.unwrap_or_default(),
+            runtime_config: members.runtime_config,
+            timezone: members.timezone,
         })
     }
 }
@@ -86,6 +92,8 @@ struct Members {
     enabled: Option<bool>,
     drain_timeout: Option<std::time::Duration>,
     pull: Option<PullPolicy>,
+    runtime_config: Option<RuntimeConfigSource>,
+    timezone: Option<Tz>,
 }
 
 impl Members {
@@ -110,6 +118,8 @@ impl Members {
             "enabled" => put(&mut self.enabled, name, map, super::values::Switch { name }),
             "drain_timeout" => put(&mut self.drain_timeout, name, map, Delay { name }),
             "pull" => put(&mut self.pull, name, map, Policy { name }),
+            "runtime_config" => put(&mut self.runtime_config, name, map, Configuration { base_dir }),
+            "timezone" => put(&mut self.timezone, name, map, Named::text(name, timezone)),
             // `$schema`: for editors.
             _ => map.next_value::<IgnoredAny>().map(drop),
         }
@@ -131,12 +141,13 @@ where
     Ok(())
 }
 
-fn missing<E: Error>(name: &str) -> E {
-    let example = match name {
-        "reference" => "\"reference\": \"ghcr.io/owner/app:v1\"",
-        _ => "\"address\": \"127.0.0.1:3000\"",
-    };
-    E::custom(format!("member {name:?} is missing; add for instance {example}"))
+fn missing_reference<E: Error>() -> E {
+    E::custom("member \"reference\" is missing; add for instance \"reference\": \"ghcr.io/owner/app:v1\"")
+}
+
+fn timezone(text: &str) -> Result<Tz, String> {
+    text.parse()
+        .map_err(|_| format!("\"timezone\" is {text:?}, not a name such as \"Europe/Berlin\" or \"UTC\""))
 }
 
 fn state_dir(text: &str) -> Result<PathBuf, String> {

@@ -73,11 +73,6 @@ fn each_mistake_is_told_with_line_and_reason() {
             "member \"reference\" is missing",
         ),
         (
-            "{\"reference\": \"ghcr.io/a/b:v1\"}",
-            ":1:",
-            "member \"address\" is missing",
-        ),
-        (
             &with("\"enabled\": \"yes\""),
             ":4:",
             "expected true or false for \"enabled\"",
@@ -206,4 +201,49 @@ fn a_file_that_is_no_list_is_refused_as_a_whole() {
             .to_string()
             .contains("apps")
     );
+}
+
+#[test]
+fn an_app_may_have_no_address() {
+    let spec = parse_app("{\"reference\": \"ghcr.io/a/b:v1\"}", Path::new("a.json")).unwrap();
+    assert_eq!(spec.address, Address::Absent);
+}
+
+#[test]
+fn a_runtime_configuration_is_a_file_or_its_content() {
+    let read = |member: &str| {
+        let text = format!("{{\"reference\": \"a/b\", \"runtime_config\": {member}}}");
+        parse_app(&text, Path::new("/apps/a.json")).map(|spec| spec.runtime_config.unwrap())
+    };
+    assert_eq!(
+        read("\"rc.toml\"").unwrap(),
+        RuntimeConfigSource::File("/apps/rc.toml".into())
+    );
+    let inline =
+        read("{\"key_value_store\": {\"cache\": {\"type\": \"redis\", \"url\": \"redis://h\"}}}").unwrap();
+    let RuntimeConfigSource::Inline(config) = inline else {
+        panic!("{inline:?}")
+    };
+    assert!(config.key_value_stores.contains_key("cache"));
+    let error = read("{\"key_value_store\": {\"cache\": {\"type\": \"etcd\"}}}")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(":1:") && error.contains("`etcd`") && error.contains("`redis`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_time_zone_is_one_of_the_known_names() {
+    let read = |zone: &str| {
+        let text = format!("{{\"reference\": \"a/b\", \"timezone\": \"{zone}\"}}");
+        parse_app(&text, Path::new("a.json"))
+    };
+    assert_eq!(
+        read("Europe/Berlin").unwrap().timezone,
+        Some(chrono_tz::Europe::Berlin)
+    );
+    let error = read("Berlin").unwrap_err().to_string();
+    assert!(error.contains("Europe/Berlin"), "{error}");
 }

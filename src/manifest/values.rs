@@ -6,9 +6,12 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use super::{PullPolicy, Secret, VariableValue};
+use crate::runtime_config::{RuntimeConfig, RuntimeConfigSource};
 
 /// A text that a function turns into the value, or refuses with a reason.
 pub(super) struct Named<'a, F, T> {
@@ -110,6 +113,37 @@ impl Visitor<'_> for Delay<'_> {
 fn duration(name: &str, text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|e| format!("{name:?} is {text:?}, not a duration such as \"30s\" or \"5m\" ({e})"))
+}
+
+/// A path to a TOML file, or the same content as an object.
+pub(super) struct Configuration<'a> {
+    pub(super) base_dir: &'a Path,
+}
+
+impl<'de> DeserializeSeed<'de> for Configuration<'_> {
+    type Value = RuntimeConfigSource;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<RuntimeConfigSource, D::Error> {
+        input.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Configuration<'_> {
+    type Value = RuntimeConfigSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the path of a TOML file, or an object, for \"runtime_config\"")
+    }
+
+    fn visit_str<E: Error>(self, path: &str) -> Result<RuntimeConfigSource, E> {
+        Ok(RuntimeConfigSource::File(self.base_dir.join(path)))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RuntimeConfigSource, M::Error> {
+        let mut config = RuntimeConfig::deserialize(MapAccessDeserializer::new(map))?;
+        config.resolve_operator_paths(self.base_dir);
+        Ok(RuntimeConfigSource::Inline(Box::new(config)))
+    }
 }
 
 /// `"always"`, `"if-not-present"`, or an interval.

@@ -49,6 +49,18 @@ impl AllowedHosts {
         self.patterns.iter().any(|pattern| pattern.matches(destination))
     }
 
+    /// Whether an entry for `tcp` or `udp` is for hosts of this name, and not for any host.
+    pub fn names_socket_host(&self, name: &str) -> bool {
+        let Ok(host @ Host::Domain(_)) = Host::parse(name) else {
+            return false;
+        };
+        self.patterns.iter().any(|pattern| {
+            matches!(pattern.scheme.as_deref(), Some("tcp" | "udp"))
+                && matches!(pattern.host, HostPattern::Name(_) | HostPattern::Below(_))
+                && pattern.host.matches(&host)
+        })
+    }
+
     /// Whether the app may send requests to itself.
     pub fn allows_self(&self) -> bool {
         self.patterns.iter().any(|pattern| {

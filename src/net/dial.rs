@@ -1,17 +1,20 @@
-//! Name to connected socket, with errors that can be told apart.
+//! The connector below the HTTP client: host and port to a connected socket, as far as an app may reach.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::io::{IoSlice, Result as IoResult};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::error::SendError;
+use super::outbound::{Kind, Outbound, Permit};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -24,25 +27,93 @@ tokio::task_local! {
     pub(super) static CONNECT_TIMEOUT: Duration;
 }
 
-/// Connects to the host and port of a URI.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Dialer;
+/// Connects to the host and port of a URI, where the network of an app lets it.
+#[derive(Debug, Clone)]
+pub(super) struct Dialer(pub(super) Arc<Outbound>);
 
 impl tower_service::Service<Uri> for Dialer {
-    type Response = TokioIo<TcpStream>;
+    type Response = Dialled;
     type Error = SendError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, SendError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Dialled, SendError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(async move { connect(&uri).await })
+        let outbound = self.0.clone();
+        Box::pin(async move { connect(&outbound, &uri).await })
     }
 }
 
-/// A connector that has as long as the request allows, TLS handshake included.
+async fn connect(outbound: &Outbound, uri: &Uri) -> Result<Dialled, SendError> {
+    let host = uri
+        .host()
+        .filter(|host| !host.is_empty())
+        .ok_or(SendError::NoHost)?;
+    let default_port = if uri.scheme_str() == Some("https") {
+        HTTPS_PORT
+    } else {
+        HTTP_PORT
+    };
+    let port = uri.port_u16().unwrap_or(default_port);
+    let permit = outbound.permit(Kind::Http).await?;
+    let stream = outbound.connect(host, port).await?;
+    Ok(Dialled {
+        io: TokioIo::new(stream),
+        _permit: permit,
+    })
+}
+
+/// A connection, and the leave to have it for as long as it is open, with or without a request.
+pub(super) struct Dialled {
+    io: TokioIo<TcpStream>,
+    _permit: Permit,
+}
+
+impl Connection for Dialled {
+    fn connected(&self) -> Connected {
+        self.io.connected()
+    }
+}
+
+impl Read for Dialled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<IoResult<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Dialled {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<IoResult<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<IoResult<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<IoResult<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+}
+
+/// A connector that has as long as the request allows: waiting for a place and the TLS handshake included.
 #[derive(Debug, Clone)]
 pub(super) struct InTime<C>(pub(super) C);
 
@@ -72,28 +143,4 @@ where
             }
         })
     }
-}
-
-async fn connect(uri: &Uri) -> Result<TokioIo<TcpStream>, SendError> {
-    let host = uri
-        .host()
-        .filter(|host| !host.is_empty())
-        .ok_or(SendError::NoHost)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let default_port = if uri.scheme_str() == Some("https") {
-        HTTPS_PORT
-    } else {
-        HTTP_PORT
-    };
-    let port = uri.port_u16().unwrap_or(default_port);
-    let resolve_error = |error| SendError::Resolve(Arc::new(error));
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(resolve_error)?
-        .collect();
-    let connect_error = |error| SendError::Connect(Arc::new(error));
-    let stream = TcpStream::connect(&*addresses).await.map_err(connect_error)?;
-    // Only a matter of latency; a socket that refuses it still works.
-    let _ = stream.set_nodelay(true);
-    Ok(TokioIo::new(stream))
 }

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use rustls::pki_types::InvalidDnsNameError;
+
+use super::outbound::ReachError;
+
 /// What went wrong on the way to another host. Cloneable, because the pool may show one failed
 /// connection to several requests.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -10,6 +14,12 @@ pub enum SendError {
     NoHost,
     #[error("the name can't be resolved")]
     Resolve(#[source] Arc<std::io::Error>),
+    #[error("every address of the host is in a network that the operator blocks")]
+    Blocked,
+    #[error("the operator allows no connections")]
+    NoConnectionsAllowed,
+    #[error("the host's name is none that a certificate could be for")]
+    InvalidName,
     #[error("no connection")]
     Connect(#[source] Arc<std::io::Error>),
     #[error("no connection within the time given")]
@@ -59,6 +69,9 @@ impl SendError {
         if let Some(own) = error.downcast_ref::<Self>() {
             return Some(own.clone());
         }
+        if error.is::<InvalidDnsNameError>() {
+            return Some(Self::InvalidName);
+        }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(match tls {
                 rustls::Error::InvalidCertificate(_) => Self::Certificate(tls.clone()),
@@ -69,5 +82,16 @@ impl SendError {
         let hyper = error.downcast_ref::<hyper::Error>()?;
         (hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled())
             .then_some(Self::Terminated)
+    }
+}
+
+impl From<ReachError> for SendError {
+    fn from(error: ReachError) -> Self {
+        match error {
+            ReachError::Resolve(error) => Self::Resolve(Arc::new(error)),
+            ReachError::Blocked => Self::Blocked,
+            ReachError::Connect(error) => Self::Connect(Arc::new(error)),
+            ReachError::NoConnectionsAllowed => Self::NoConnectionsAllowed,
+        }
     }
 }

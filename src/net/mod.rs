@@ -1,14 +1,24 @@
 //! What a guest may reach and how: allowed hosts, dialling, TLS, pools.
 
 mod allowed_hosts;
+mod blocked;
 mod client;
+mod clients;
 mod dial;
 mod error;
+mod idle;
+mod outbound;
 mod pattern;
+mod tls;
 mod unix;
 
 pub use allowed_hosts::{AllowedHosts, Destination};
-pub use client::{HttpClient, ResponseBody, Timeouts};
+pub use blocked::{BlockedNetwork, BlockedNetworkError};
+pub use client::{ClientSettings, HttpClient, ResponseBody, Timeouts};
+pub use clients::HttpClients;
 pub use error::SendError;
+pub use idle::{IdlePool, IdlePools, Reusable};
+pub use outbound::{ConnectionLimits, Kind, Outbound, Permit, ReachError};
 pub use pattern::PatternError;
+pub use tls::{TlsError, TlsSettings, tls_client_config};
 pub use unix::{SocketFile, remove_stale_socket};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
+use super::command::{self, CommandState};
 use super::epoch::EpochClock;
 use super::state::HostState;
 
@@ -58,6 +59,8 @@ pub struct Runtime {
 struct Shared {
     engine: Engine,
     linker: Linker<HostState>,
+    /// For commands of WASI preview 1.
+    commands: wasmtime::Linker<CommandState>,
     _clock: EpochClock,
 }
 
@@ -81,11 +84,14 @@ impl Runtime {
         };
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(RuntimeError::Link)?;
+        let mut commands = wasmtime::Linker::new(&engine);
+        command::link(&mut commands).map_err(RuntimeError::Link)?;
         let clock = EpochClock::start(&engine).map_err(RuntimeError::Clock)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
                 linker,
+                commands,
                 _clock: clock,
             }),
         })
@@ -99,11 +105,25 @@ impl Runtime {
         &self.shared.linker
     }
 
+    /// Links core modules that ask for WASI preview 1 and nothing else.
+    pub fn command_linker(&self) -> &wasmtime::Linker<CommandState> {
+        &self.shared.commands
+    }
+
     /// A store whose guest yields its thread at every tick of the epoch clock, so that one that
     /// burns the processor can't hold up the others.
     pub fn store(&self, state: HostState) -> Store<HostState> {
         let mut store = Store::new(&self.shared.engine, state);
         store.epoch_deadline_async_yield_and_update(EPOCHS_BEFORE_YIELD);
+        store.limiter(|state| state.limits());
+        store
+    }
+
+    /// The same for a command of WASI preview 1.
+    pub fn command_store(&self, state: CommandState) -> Store<CommandState> {
+        let mut store = Store::new(&self.shared.engine, state);
+        store.epoch_deadline_async_yield_and_update(EPOCHS_BEFORE_YIELD);
+        store.limiter(|state| state.limits());
         store
     }
 }

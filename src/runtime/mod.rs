@@ -3,12 +3,18 @@
 //! Nothing here knows a socket, a registry or a directory. The interfaces themselves are linked by
 //! [`crate::host`]; this room only holds what every instance of every app shares.
 
+mod command;
 mod dispatch;
 mod engine;
 mod epoch;
+mod parts;
+mod sockets;
 mod state;
 mod stdio;
 
+pub use command::CommandState;
 pub use dispatch::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
 pub use engine::{MAX_INSTANCES_OF_APP, Runtime, RuntimeError};
+pub use parts::Interfaces;
+pub use sockets::{Permitted, SocketAddrUse, SocketRules};
 pub use state::{HostState, InstanceSettings};

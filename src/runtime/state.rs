@@ -1,14 +1,16 @@
 //! What one instance of a component keeps in the host.
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
-
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
+use super::parts::{Interfaces, Local};
 use super::stdio::{GuestOutput, Output};
 
 /// What every instance of one component is given (`docs/contract/host-interfaces.md §7.1`).
@@ -24,21 +26,21 @@ pub struct InstanceSettings {
     pub files: Option<PathBuf>,
     /// A place for each instance that the app may have, shared by its components.
     pub places: Arc<Semaphore>,
+    /// What the host's interfaces took from the component.
+    pub interfaces: Arc<Interfaces>,
+    /// Bytes that one linear memory may have; growing it further is refused.
+    pub max_memory: Option<usize>,
 }
 
-/// The data of a store: one for each instance.
-pub struct HostState {
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    table: ResourceTable,
-    hooks: Box<dyn WasiHttpHooks>,
-    _place: OwnedSemaphorePermit,
+/// What every instance is given, whatever it is an instance of.
+pub(super) struct Given {
+    pub(super) wasi: WasiCtxBuilder,
+    pub(super) limits: StoreLimits,
+    pub(super) place: OwnedSemaphorePermit,
 }
 
-impl HostState {
-    /// `hooks` decide what an outbound HTTP request of this instance may reach. An error when the app has as many
-    /// instances as it may.
-    pub fn new(settings: &InstanceSettings, hooks: Box<dyn WasiHttpHooks>) -> wasmtime::Result<Self> {
+impl Given {
+    pub(super) fn new(settings: &InstanceSettings) -> wasmtime::Result<Self> {
         let place = settings.places.clone().try_acquire_owned();
         let place =
             place.map_err(|_| wasmtime::format_err!("the app has as many instances as one app may have"))?;
@@ -54,13 +56,89 @@ impl HostState {
         if let Some(files) = &settings.files {
             wasi.preopened_dir(files, "/", FsPerms::ReadOnly)?;
         }
+        if let Some(rules) = settings.interfaces.socket_rules() {
+            let rules = rules.clone();
+            wasi.allow_tcp(true)
+                .allow_udp(true)
+                .socket_addr_check(move |address, purpose| rules.clone().permits(address, purpose));
+        }
+        let mut limits = StoreLimitsBuilder::new();
+        if let Some(bytes) = settings.max_memory {
+            limits = limits.memory_size(bytes);
+        }
+        Ok(Self {
+            wasi,
+            limits: limits.build(),
+            place,
+        })
+    }
+}
+
+/// The data of a store: one for each instance.
+pub struct HostState {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    table: ResourceTable,
+    hooks: Box<dyn WasiHttpHooks>,
+    settings: Arc<InstanceSettings>,
+    local: Local,
+    limits: StoreLimits,
+    _place: OwnedSemaphorePermit,
+}
+
+impl HostState {
+    /// `hooks` decide what an outbound HTTP request of this instance may reach. An error when the app has as many
+    /// instances as it may.
+    pub fn new(settings: &Arc<InstanceSettings>, hooks: Box<dyn WasiHttpHooks>) -> wasmtime::Result<Self> {
+        Self::with_wasi(settings, hooks, |_| {})
+    }
+
+    /// The same, for a trigger that gives its guests more than the others do: arguments, an input.
+    pub fn with_wasi(
+        settings: &Arc<InstanceSettings>,
+        hooks: Box<dyn WasiHttpHooks>,
+        more: impl FnOnce(&mut WasiCtxBuilder),
+    ) -> wasmtime::Result<Self> {
+        let Given {
+            mut wasi,
+            limits,
+            place,
+        } = Given::new(settings)?;
+        more(&mut wasi);
         Ok(Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
             hooks,
+            settings: settings.clone(),
+            local: Local::default(),
+            limits,
             _place: place,
         })
+    }
+
+    /// The settings of the component that this is an instance of.
+    pub fn settings(&self) -> &InstanceSettings {
+        &self.settings
+    }
+
+    /// What the interface `T` took from the component when the app was prepared: one for all instances.
+    pub fn interface<T: Any + Send + Sync>(&self) -> wasmtime::Result<Arc<T>> {
+        self.settings.interfaces.get()
+    }
+
+    /// What `T` keeps for this one instance: made at its first use, dropped with the instance.
+    pub fn local<T: Any + Send + Default>(&mut self) -> &mut T {
+        self.local.get()
+    }
+
+    /// The instance's resources.
+    pub fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    pub(super) fn limits(&mut self) -> &mut StoreLimits {
+        &mut self.limits
     }
 }
 

@@ -1,14 +1,20 @@
 //! Templates and the values behind them (`docs/contract/locked-app.md §5`, `docs/contract/runtime-config.md §5`).
 
+mod configured;
+mod environment;
 mod name;
 mod provider;
 mod template;
+mod vault;
 
 use std::collections::BTreeMap;
 
+pub use configured::{ConfiguredProviderError, configured_providers};
+pub use environment::Environment;
 pub use name::{NameError, check_name};
-pub use provider::{Environment, Provider, ProviderError, Secret, Value, Values};
+pub use provider::{Provider, ProviderError, Secret, Value, Values};
 pub use template::{Template, TemplateError};
+pub use vault::VaultSettingError;
 
 /// The variables of one app: the values that its operator gave, in order, then what the app says itself.
 #[derive(Debug)]
@@ -45,13 +51,19 @@ impl Variables {
         Self { declared, providers }
     }
 
-    /// Fails when a required variable has no value, naming all such.
+    /// Fails when a required variable has no value, naming all such. A provider whose server does not answer now is no
+    /// reason: calls fail as long as it does not, and recover by themselves.
     pub async fn check_required(&self) -> Result<(), VariableError> {
         let mut missing = Vec::new();
         for name in self.declared.keys() {
             match self.get(name).await {
                 Ok(_) => {}
                 Err(VariableError::Missing(name)) => missing.push(name),
+                Err(VariableError::Provider { name, source }) if source.may_pass() => tracing::warn!(
+                    variable = name,
+                    error = &source as &dyn std::error::Error,
+                    "a required variable can't be checked, as its provider does not answer"
+                ),
                 Err(error) => return Err(error),
             }
         }

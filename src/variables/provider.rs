@@ -6,11 +6,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-/// The environment variables that are values for variables.
-const ENVIRONMENT_PREFIX: &str = "SPIN_VARIABLE_";
-
 /// A text that is never shown by accident.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
@@ -43,6 +41,18 @@ pub enum ProviderError {
     File { path: PathBuf, source: std::io::Error },
     #[error("the environment variable {0} is not UTF-8 text")]
     Environment(String),
+    /// The parser's own message would show the line, and so a value.
+    #[error("line {line} of {} is no assignment", path.display())]
+    Dotenv { path: PathBuf, line: usize },
+    #[error("Vault at {address} {reason}")]
+    Vault { address: String, reason: String },
+}
+
+impl ProviderError {
+    /// Whether the cause lies with a server, which may be back later: no reason to keep an app from starting.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Vault { .. })
+    }
 }
 
 /// A source of values. `None` means that it does not know the variable, and the next one is asked.
@@ -89,22 +99,6 @@ impl Provider for Values {
                     .unwrap_or(&text);
                 Ok(Some(Secret(text.into())))
             }
-        }
-    }
-}
-
-/// The process's own `SPIN_VARIABLE_*`: for every app alike, so only where the operator wants that.
-#[derive(Debug)]
-pub struct Environment;
-
-#[async_trait]
-impl Provider for Environment {
-    async fn get(&self, name: &str) -> Result<Option<Secret>, ProviderError> {
-        let key = format!("{ENVIRONMENT_PREFIX}{}", name.to_ascii_uppercase());
-        match std::env::var(&key) {
-            Ok(value) => Ok(Some(Secret(value))),
-            Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => Err(ProviderError::Environment(key)),
         }
     }
 }

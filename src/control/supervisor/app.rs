@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::backoff::Backoff;
-use crate::control::launcher::{LaunchError, LaunchErrorKind, Version};
+use crate::control::launcher::{Finished, LaunchError, LaunchErrorKind, Version};
 use crate::control::plan::{Actual, Desired};
 use crate::control::status::{AppState, AppStatus, timestamp};
 use crate::manifest::{Address, AppId, AppSpec};
@@ -33,6 +33,8 @@ pub(super) struct Live {
     pub(super) began: Instant,
     /// It is what served before the restart, since what the file asks for can't be had.
     pub(super) fallback: bool,
+    /// How its commands ended.
+    pub(super) finished: Option<Finished>,
 }
 
 /// An attempt at another [`Live`].
@@ -195,12 +197,21 @@ impl App {
     /// The reason to show, if anything is not as the file asks.
     pub(super) fn error(&self) -> Option<String> {
         let trouble = self.trouble.as_ref().map(|error| error.message.as_str());
+        let command = self.live.as_ref().and_then(|live| live.finished.as_ref());
+        let command = command.and_then(|finished| finished.outcome.as_ref().err());
+        let trouble = trouble.or(command.map(String::as_str));
         match (&self.file_problem, &self.waits, trouble) {
             (Some(file), _, Some(trouble)) => Some(format!("{file}; and the version before it: {trouble}")),
             (Some(reason), ..) | (None, Some(reason), _) => Some(reason.clone()),
             (None, None, Some(reason)) => Some(reason.to_owned()),
             (None, None, None) => None,
         }
+    }
+
+    /// Its commands have ended, and it has nothing else.
+    fn is_finished(&self) -> bool {
+        let finished = self.live.as_ref().and_then(|live| live.finished.as_ref());
+        finished.is_some_and(|finished| finished.whole)
     }
 
     fn state(&self) -> AppState {
@@ -212,6 +223,8 @@ impl App {
             () if !self.present => AppState::Stopping,
             () if !self.is_enabled() && (self.live.is_some() || self.draining > 0) => AppState::Stopping,
             () if !self.is_enabled() => AppState::Disabled,
+            () if self.is_finished() && self.error().is_some() => AppState::Failed,
+            () if self.is_finished() => AppState::Completed,
             () if self.live.is_some() && self.error().is_some() => AppState::Degraded,
             () if self.live.is_some() => AppState::Running,
             () if self.waits.is_some() || port_taken => AppState::Waiting,

@@ -31,6 +31,10 @@ pub(super) struct World {
     pub(super) offline: bool,
     /// Every preparation: `app reference version`.
     pub(super) prepared: Vec<String>,
+    /// References that are commands, and how those end.
+    pub(super) commands: HashMap<String, Result<(), String>>,
+    /// Commands that were run.
+    pub(super) commanded: usize,
     pub(super) resolved: usize,
     pub(super) forgotten: Vec<AppId>,
     /// Each time it was told of all apps.
@@ -85,6 +89,17 @@ impl Fake {
     }
 }
 
+/// Runs the command of a reference that has one, unless that is done.
+fn finished(world: &mut World, reference: &str, done: bool) -> Option<oneshot::Receiver<Finished>> {
+    let outcome = world.commands.get(reference)?.clone();
+    if !done {
+        world.commanded += 1;
+    }
+    let (told, finished) = oneshot::channel();
+    let _ = told.send(Finished { outcome, whole: true });
+    Some(finished)
+}
+
 impl Launcher for Fake {
     type Prepared = Prepared;
 
@@ -124,6 +139,7 @@ impl Launcher for Fake {
             },
             digest,
             revalidate,
+            once: self.world(|world| world.commands.contains_key(&reference)),
         })
     }
 
@@ -133,12 +149,19 @@ impl Launcher for Fake {
         spec: Arc<AppSpec>,
         address: ResolvedAddress,
         prepared: Prepared,
+        done: bool,
     ) -> Result<Running, LaunchError> {
-        let address = address.to_string();
+        let address = match address {
+            ResolvedAddress::Absent => format!("-{id}"),
+            address => address.to_string(),
+        };
         let who = format!("{id}@{}#{}", spec.reference, prepared.digest);
         let crash = Arc::new(Notify::new());
         let run = self.world(|world| {
-            let parsed = |text: &str| Address::parse(text, "/".as_ref()).unwrap();
+            let parsed = |text: &str| match text.starts_with('-') {
+                true => Address::Absent,
+                false => Address::parse(text, "/".as_ref()).unwrap(),
+            };
             let clash = |open: &String| *open != address && parsed(open).conflicts_with(&parsed(&address));
             if world.foreign.contains(&address) || world.open.keys().any(clash) {
                 let error = LaunchError::other(format!("{address} is in use"));
@@ -173,6 +196,7 @@ impl Launcher for Fake {
             address,
             routes,
             task,
+            finished: self.world(|world| finished(world, &spec.reference.to_string(), done)),
             stop,
         })
     }

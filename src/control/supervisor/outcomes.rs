@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Supervisor;
 use super::app::{Live, When};
 use crate::control::launcher::{
-    LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
+    Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
 use crate::manifest::{AppId, AppSpec};
 use crate::tasks;
@@ -40,6 +40,8 @@ pub(super) enum Report<P> {
     },
     /// A trigger task ended, asked or not.
     Ended { id: AppId, run: u64, panicked: bool },
+    /// An app's commands have ended.
+    Finished { id: AppId, run: u64, finished: Finished },
     /// A stopped run is gone.
     Drained { id: AppId },
     Resolved {
@@ -67,6 +69,7 @@ impl<L: Launcher> Supervisor<L> {
                 self.activated(&id, generation, spec, revalidate, outcome);
             }
             Report::Ended { id, run, panicked } => self.ended(&id, run, panicked),
+            Report::Finished { id, run, finished } => self.finished(&id, run, finished),
             Report::Drained { id } => self.drained(&id),
             Report::Resolved { id, spec, outcome } => self.resolved(&id, &spec, outcome),
         }
@@ -164,7 +167,22 @@ impl<L: Launcher> Supervisor<L> {
             ended: ended.clone(),
             began: tokio::time::Instant::now(),
             fallback,
+            finished: None,
         };
+        if let Some(finished) = running.finished {
+            let (owner, reports) = (id.clone(), self.reports.clone());
+            tasks::spawn("app commands", async move {
+                // An error means that the run was stopped before they ended.
+                if let Ok(finished) = finished.await {
+                    // The supervisor may have ended.
+                    let _ = reports.send(Report::Finished {
+                        id: owner,
+                        run,
+                        finished,
+                    });
+                }
+            });
+        }
         let (owner, reports, task) = (id.clone(), self.reports.clone(), running.task);
         tasks::spawn("app run", async move {
             let panicked = task.await.is_err_and(|e| e.is_panic());
@@ -217,6 +235,22 @@ impl<L: Launcher> Supervisor<L> {
         if !in_use && !work.fallback {
             self.fall_back(id);
         }
+    }
+
+    fn finished(&mut self, id: &AppId, run: u64, finished: Finished) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        let Some(live) = app.live.as_mut().filter(|live| live.run == run) else {
+            return;
+        };
+        match &finished.outcome {
+            Ok(()) => {
+                tracing::info!(app = %id, "the app's commands have completed");
+                self.last_good.complete(id, live.digest.clone());
+            }
+            Err(reason) => tracing::error!(app = %id, reason, "a command of the app failed"),
+        }
+        live.finished = Some(finished);
+        self.publish(id);
     }
 
     fn ended(&mut self, id: &AppId, run: u64, panicked: bool) {

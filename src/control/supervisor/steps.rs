@@ -189,10 +189,11 @@ impl<L: Launcher> Supervisor<L> {
     pub(super) fn activate(&mut self, id: &AppId, generation: u64, ready: Ready<L::Prepared>) {
         self.make_way(id, &ready.spec.address);
         let Some(app) = self.apps.get_mut(id) else { return };
-        let mut fallback = false;
+        let (mut fallback, mut asked_anew) = (false, false);
         if let Some(work) = &mut app.work {
             work.stage = Stage::Activating;
             fallback = work.fallback;
+            asked_anew = work.version == Version::Fresh;
         }
         // The text is that of the newest file, which may be newer than what is activated.
         let is_newest = !fallback && app.spec.as_ref() == Some(&ready.spec);
@@ -206,7 +207,14 @@ impl<L: Launcher> Supervisor<L> {
         } = ready;
         tasks::spawn("activate app", async move {
             let revalidate = preparation.revalidate;
-            let activation = launcher.activate(id.clone(), Arc::clone(&spec), address, preparation.prepared);
+            let done = match &text {
+                Some((_, text)) if preparation.once && !asked_anew => {
+                    last_good.has_completed(&id, text, &preparation.digest).await
+                }
+                _ => false,
+            };
+            let prepared = preparation.prepared;
+            let activation = launcher.activate(id.clone(), Arc::clone(&spec), address, prepared, done);
             let outcome = caught(activation).await;
             // Noted before it is told: whoever sees the app running may count on it after a crash.
             if let (Ok(running), Some((path, text))) = (&outcome, text) {
@@ -217,6 +225,7 @@ impl<L: Launcher> Supervisor<L> {
                             path,
                             text,
                             digest: running.digest.clone(),
+                            completed: done,
                         },
                     )
                     .await;

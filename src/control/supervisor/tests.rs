@@ -726,3 +726,49 @@ async fn what_is_left_of_apps_deleted_while_nobody_watched_goes_once_the_source_
     house.until("the end of what was left", |_| !left.exists()).await;
     assert!(house.data.path().join("a.json").exists());
 }
+
+fn command(reference: &str) -> String {
+    format!("{{\"reference\": \"{reference}\"}}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_runs_once_for_each_version_of_its_file_also_across_restarts() {
+    let mut house = House::new();
+    house.world(|world| world.commands.insert("job:1".to_owned(), Ok(())));
+    house.set("job", &command("job:1")).await;
+    house.state("job", AppState::Completed).await;
+    // The same content again is no new version.
+    house.set("job", &command("job:1")).await;
+    house.handle.shutdown().await;
+    let mut house = House::after_restart(house.data.clone(), house.fake.clone());
+    house.set("job", &command("job:1")).await;
+    house.state("job", AppState::Completed).await;
+    assert_eq!(house.world(|world| world.commanded), 1);
+
+    assert!(house.handle.redeploy(AppId::new("job")).await);
+    house
+        .until("another run", |fake| fake.world(|world| world.commanded == 2))
+        .await;
+    let edited = r#"{"reference": "job:1", "environment": {"A": "b"}}"#;
+    house.set("job", edited).await;
+    house
+        .until("another run", |fake| fake.world(|world| world.commanded == 3))
+        .await;
+    house.state("job", AppState::Completed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_fails_is_shown_and_not_run_again() {
+    let mut house = House::new();
+    house.world(|world| {
+        world
+            .commands
+            .insert("job:1".to_owned(), Err("exit code 3".to_owned()))
+    });
+    house.set("job", &command("job:1")).await;
+    let status = house.state("job", AppState::Failed).await;
+    assert_eq!(status.error.as_deref(), Some("exit code 3"));
+    assert_eq!(status.next_try, None);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(house.world(|world| world.commanded), 1);
+}

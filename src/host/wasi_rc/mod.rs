@@ -20,7 +20,7 @@ mod network;
 mod random;
 mod tcp;
 mod udp;
-mod udp_october;
+pub(super) mod udp_october;
 
 #[cfg(test)]
 mod tests;

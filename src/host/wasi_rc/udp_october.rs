@@ -26,7 +26,7 @@ struct Datagram {
 }
 
 /// October's `udp-socket`.
-struct DatagramSocket {
+pub(in crate::host) struct DatagramSocket {
     socket: Resource<UdpSocket>,
     streams: Option<(Resource<IncomingDatagramStream>, Resource<OutgoingDatagramStream>)>,
     /// Between `start-connect` and `finish-connect`.
@@ -35,7 +35,7 @@ struct DatagramSocket {
     sending: bool,
 }
 
-type This = Resource<DatagramSocket>;
+pub(in crate::host) type This = Resource<DatagramSocket>;
 
 pub(super) fn link<T: WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let candidate = Candidate::October;
@@ -48,12 +48,7 @@ pub(super) fn link<T: WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::R
     udp.resource_async("udp-socket", |sockets, this| Box::pin(close(sockets, this)))?;
     udp.attempt_async(
         "[method]udp-socket.start-bind",
-        |sockets, (this, network, address)| {
-            Box::pin(async move {
-                let socket = inner(sockets.table, &this)?;
-                sockets.start_bind(socket, network, address).await
-            })
-        },
+        |sockets, (this, network, address)| Box::pin(start_bind(sockets, this, network, address)),
     )?;
     udp.attempt_async("[method]udp-socket.finish-bind", |sockets, (this,)| {
         Box::pin(async move {
@@ -80,6 +75,16 @@ pub(super) fn link<T: WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::R
     })?;
     addresses(&mut udp)?;
     options(&mut udp)
+}
+
+pub(in crate::host) async fn start_bind(
+    sockets: &mut WasiSocketsCtxView<'_>,
+    this: This,
+    network: Resource<Network>,
+    address: IpSocketAddress,
+) -> SocketResult<()> {
+    let socket = inner(sockets.table, &this)?;
+    sockets.start_bind(socket, network, address).await
 }
 
 fn addresses<T: WasiView + 'static>(udp: &mut Sockets<'_, T>) -> wasmtime::Result<()> {
@@ -143,7 +148,10 @@ fn options<T: WasiView + 'static>(udp: &mut Sockets<'_, T>) -> wasmtime::Result<
     )
 }
 
-async fn new(sockets: &mut WasiSocketsCtxView<'_>, family: IpAddressFamily) -> SocketResult<This> {
+pub(in crate::host) async fn new(
+    sockets: &mut WasiSocketsCtxView<'_>,
+    family: IpAddressFamily,
+) -> SocketResult<This> {
     let socket = sockets.create_udp_socket(family).await?;
     let socket = DatagramSocket {
         socket,
@@ -154,7 +162,7 @@ async fn new(sockets: &mut WasiSocketsCtxView<'_>, family: IpAddressFamily) -> S
     Ok(sockets.table.push(socket)?)
 }
 
-async fn close(sockets: &mut WasiSocketsCtxView<'_>, this: This) -> wasmtime::Result<()> {
+pub(in crate::host) async fn close(sockets: &mut WasiSocketsCtxView<'_>, this: This) -> wasmtime::Result<()> {
     let DatagramSocket { socket, streams, .. } = sockets.table.delete(this)?;
     close_streams(sockets, streams).await?;
     HostUdpSocket::drop(sockets, socket)

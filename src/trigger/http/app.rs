@@ -16,13 +16,14 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::exchange::{ClientGuard, GuestBody};
-use super::executor::{Executor, Guest, GuestError, Life};
+use super::executor::{Executor, GuestError, PathMatches};
 use super::headers::{self, Origin};
 use super::listener::ListenAddress;
 use super::respond::{self, Info, Refusal, refuse};
 use super::router::{RouteMatch, Router};
 use super::static_response::StaticResponse;
 use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
+use crate::trigger::guest::{Guest, Life};
 
 /// Paths that the host answers itself.
 const WELL_KNOWN: &str = "/.well-known/spin/";
@@ -218,6 +219,11 @@ impl HttpApp {
         };
         if let Err(error) = headers::inject(&mut request, route, origin, &self.parts.base_path) {
             return self.failed(component, &error);
+        }
+        if let (Executor::Wagi(_), Some(route)) = (executor, route) {
+            let matches = route.parameters();
+            let matches = matches.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            request.extensions_mut().insert(PathMatches(matches.collect()));
         }
         let method = request.method().clone();
         let mut client = ClientGuard::new();

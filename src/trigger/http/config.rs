@@ -23,10 +23,6 @@ pub enum ConfigError {
     Target(String),
     #[error("the trigger `{0}` has the route {{\"private\": false}}: write the route itself")]
     PrivateFalse(String),
-    #[error(
-        "the trigger `{0}` runs a Wagi module, which this version of the host does not run: build the app with a Spin SDK"
-    )]
-    Wagi(String),
     #[error("the trigger `{trigger}` has the entry point `{entrypoint}`: a Wagi module starts at `_start`")]
     Entrypoint { trigger: String, entrypoint: String },
     #[error("the app's settings for HTTP triggers are not understood")]
@@ -40,6 +36,16 @@ pub(super) struct HttpTrigger {
     pub(super) target: Target,
     /// `None` for a private endpoint, reached by the app's own components only.
     pub(super) route: Option<Route>,
+    pub(super) executor: ExecutorConfig,
+}
+
+/// How a trigger's component is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ExecutorConfig {
+    /// By the handler that it exports.
+    Http,
+    /// As a CGI program, with this template of its arguments.
+    Wagi { argv: Option<String> },
 }
 
 /// A route as it is written, and with the app's base before it.
@@ -98,8 +104,7 @@ enum RawExecutor {
     #[serde(alias = "spin")]
     Http {},
     Wagi {
-        #[serde(rename = "argv")]
-        _argv: Option<String>,
+        argv: Option<String>,
         entrypoint: Option<String>,
     },
 }
@@ -112,17 +117,18 @@ impl HttpTrigger {
             trigger: id(),
             source,
         })?;
-        if let Some(RawExecutor::Wagi { entrypoint, .. }) = raw.executor {
-            return Err(
-                match entrypoint.filter(|entrypoint| entrypoint != WAGI_ENTRYPOINT) {
-                    Some(entrypoint) => ConfigError::Entrypoint {
+        let executor = match raw.executor {
+            None | Some(RawExecutor::Http {}) => ExecutorConfig::Http,
+            Some(RawExecutor::Wagi { argv, entrypoint }) => {
+                if let Some(entrypoint) = entrypoint.filter(|entrypoint| entrypoint != WAGI_ENTRYPOINT) {
+                    return Err(ConfigError::Entrypoint {
                         trigger: id(),
                         entrypoint,
-                    },
-                    None => ConfigError::Wagi(id()),
-                },
-            );
-        }
+                    });
+                }
+                ExecutorConfig::Wagi { argv }
+            }
+        };
         let target = match (raw.component, raw.static_response) {
             (Some(component), None) => Target::Component(component),
             (None, Some(response)) => Target::Static(response),
@@ -140,6 +146,7 @@ impl HttpTrigger {
             id: trigger.id.clone(),
             target,
             route,
+            executor,
         })
     }
 }
@@ -238,14 +245,25 @@ mod tests {
     }
 
     #[test]
-    fn wagi_is_refused_with_a_sentence() {
-        let wagi = |executor: Value| {
-            read(json!({"component": "a", "route": "/", "executor": executor})).unwrap_err()
-        };
-        assert!(matches!(wagi(json!({"type": "wagi"})), ConfigError::Wagi(_)));
+    fn a_wagi_program_starts_where_they_all_do() {
+        let wagi = |executor: Value| read(json!({"component": "a", "route": "/", "executor": executor}));
+        assert_eq!(
+            wagi(json!({"type": "wagi", "entrypoint": "_start"}))
+                .unwrap()
+                .executor,
+            ExecutorConfig::Wagi { argv: None }
+        );
+        assert_eq!(
+            wagi(json!({"type": "wagi", "argv": "a ${ARGS}"}))
+                .unwrap()
+                .executor,
+            ExecutorConfig::Wagi {
+                argv: Some("a ${ARGS}".into())
+            }
+        );
         assert!(matches!(
             wagi(json!({"type": "wagi", "entrypoint": "x"})),
-            ConfigError::Entrypoint { .. }
+            Err(ConfigError::Entrypoint { .. })
         ));
     }
 

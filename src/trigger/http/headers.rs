@@ -8,13 +8,13 @@ use wasmtime_wasi_http::WasiBody;
 use super::executor::GuestError;
 use super::router::RouteMatch;
 
-const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
-const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
-const MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
-const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
-const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
-const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
-const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
+pub(super) const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+pub(super) const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
+pub(super) const MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
+pub(super) const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
+pub(super) const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
+pub(super) const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
+pub(super) const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 const ALL: [HeaderName; 7] = [
     PATH_INFO,
     FULL_URL,
@@ -96,18 +96,20 @@ pub(super) fn inject(
     }
 }
 
+/// Whether the host says it, and not the client.
+pub(super) fn is_of_the_host(name: &HeaderName) -> bool {
+    ALL.contains(name) || name.as_str().starts_with(PATH_MATCH_PREFIX)
+}
+
 /// Removes what a client must not say, and what is of its connection alone.
 fn clean(headers: &mut HeaderMap) {
     headers.remove(header::CONNECTION);
-    for name in ALL {
-        headers.remove(name);
-    }
-    let matches: Vec<_> = headers
+    let own: Vec<_> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(PATH_MATCH_PREFIX))
+        .filter(|name| is_of_the_host(name))
         .cloned()
         .collect();
-    for name in matches {
+    for name in own {
         headers.remove(name);
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -15,5 +15,5 @@ mod static_response;
 
 pub use app::{HttpApp, RouteSummary};
 pub use listener::{BindError, ListenAddress, Listeners};
-pub use prepare::{HttpAppInput, HttpHost, HttpPlan, KIND, PrepareError, prepare};
+pub use prepare::{HttpPlan, KIND, PrepareError, prepare};
 pub use running::{RunningHttp, start};

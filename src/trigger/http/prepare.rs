@@ -1,26 +1,23 @@
 //! A locked app and its loaded components to an app that is ready to serve. Touches no port.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use super::app::{AppParts, Endpoint, HttpApp, HttpComponent};
-use super::config::{self, ConfigError, HttpTrigger, Target};
-use super::executor::{BufferedInstances, Executor, FreshInstances, Guest, Life, ReusedInstances};
+use super::config::{self, ConfigError, ExecutorConfig, HttpTrigger, Target};
+use super::executor::{BufferedInstances, Executor, FreshInstances, ReusedInstances, WagiInstances};
 use super::router::{RouteError, RouteWarning, Router};
 use super::static_response::{StaticResponse, StaticResponseError};
 use crate::app::{AppError, Component, LockedApp};
 use crate::host::wasi_rc::{Candidate, Handler};
-use crate::host::{OutboundHttp, OutboundPermission, PermissionError};
 use crate::loader::{self, HandlerType, LoadError, LoadedComponent};
-use crate::net::HttpClient;
-use crate::runtime::{InstanceSettings, MAX_INSTANCES_OF_APP, Runtime};
-use crate::variables::Variables;
+use crate::runtime::Runtime;
+use crate::trigger::command_guest::{CommandError, CommandGuest};
+use crate::trigger::guest::{AppInput, Life};
 
 /// The kind of trigger that this room runs.
 pub const KIND: &str = "http";
@@ -43,13 +40,10 @@ pub enum PrepareError {
         trigger: String,
         source: StaticResponseError,
     },
-    #[error("the component `{component}` has permissions that are not understood")]
-    Permission {
-        component: String,
-        source: PermissionError,
-    },
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
     #[error("the component `{component}` can't be instantiated")]
     Instantiate {
         component: String,
@@ -64,27 +58,6 @@ pub struct HttpPlan {
     triggers: Vec<HttpTrigger>,
     base_path: String,
     components: BTreeSet<String>,
-}
-
-/// What every app of the process is built with.
-#[derive(Clone)]
-pub struct HttpHost {
-    pub runtime: Runtime,
-    pub client: HttpClient<WasiBody>,
-}
-
-/// One version of one app, as it was asked for.
-pub struct HttpAppInput<'a> {
-    /// The app, as its file names it.
-    pub id: Arc<str>,
-    /// Of the artifact's manifest.
-    pub digest: String,
-    pub app: &'a LockedApp,
-    /// The components of the plan.
-    pub loaded: BTreeMap<String, LoadedComponent>,
-    /// Added to every component's own.
-    pub environment: &'a BTreeMap<String, String>,
-    pub variables: Arc<Variables>,
 }
 
 impl HttpPlan {
@@ -117,72 +90,42 @@ impl HttpPlan {
             .iter()
             .filter(|component| self.components.contains(&component.id))
     }
+
+    /// How a component is called. Of several triggers the last one says.
+    fn executor(&self, component: &str) -> ExecutorConfig {
+        let mut triggers = self.triggers.iter().rev();
+        let named =
+            triggers.find(|trigger| matches!(&trigger.target, Target::Component(id) if id == component));
+        named.map_or(ExecutorConfig::Http, |trigger| trigger.executor.clone())
+    }
 }
 
 /// Links every component and instantiates it once: what can't start must not replace what works.
 pub async fn prepare(
-    host: &HttpHost,
+    runtime: &Runtime,
     plan: HttpPlan,
-    input: HttpAppInput<'_>,
+    input: &AppInput<'_>,
 ) -> Result<Arc<HttpApp>, PrepareError> {
     let (router, endpoints) = routes(&plan, &input.id)?;
     let life = Life::default();
-    let ids: Vec<String> = input
-        .app
-        .components
-        .iter()
-        .map(|component| component.id.clone())
-        .collect();
-    let places = Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP));
     let mut linked = Vec::new();
     for component in plan.components(input.app) {
-        let Some(loaded) = input.loaded.get(&component.id) else {
+        let Some(prepared) = input.components.get(&component.id) else {
             continue;
         };
-        let name: Arc<str> = component.id.as_str().into();
-        let permission = OutboundPermission::new(
-            input.id.clone(),
-            name.clone(),
-            &component.metadata()?.allowed_outbound_hosts,
-            ids.clone(),
-            input.variables.clone(),
-        );
-        let permission = permission.map_err(|source| PrepareError::Permission {
-            component: component.id.clone(),
-            source,
-        })?;
-        let mut environment = component.env.clone();
-        environment.extend(input.environment.clone());
-        let settings = InstanceSettings {
-            app: input.id.clone(),
-            component: name,
-            environment: environment.into_iter().collect(),
-            files: loaded.files.clone(),
-            places: places.clone(),
+        let executor = match plan.executor(&component.id) {
+            ExecutorConfig::Http => executor(runtime, &component.id, &prepared.loaded)?,
+            ExecutorConfig::Wagi { argv } => {
+                let command = CommandGuest::new(runtime, &component.id, &prepared.loaded)?;
+                Executor::Wagi(WagiInstances::new(command, argv))
+            }
         };
-        linked.push((settings, permission, executor(host, &component.id, loaded)?));
+        linked.push((&component.id, prepared, executor));
     }
     let app = HttpApp::new(|local| {
-        let components = linked.into_iter().map(|(settings, permission, executor)| {
-            let outbound = OutboundHttp {
-                client: host.client.clone(),
-                permission: permission.into(),
-                local: local.clone(),
-            };
-            let id = settings.component.to_string();
-            let guest = Guest {
-                runtime: host.runtime.clone(),
-                settings,
-                outbound,
-                life: life.clone(),
-            };
-            (
-                id,
-                HttpComponent {
-                    guest: guest.into(),
-                    executor,
-                },
-            )
+        let components = linked.into_iter().map(|(id, prepared, executor)| {
+            let guest = prepared.guest(runtime, Some(local.clone()), &life).into();
+            (id.clone(), HttpComponent { guest, executor })
         });
         AppParts {
             id: input.id.clone(),
@@ -247,10 +190,10 @@ fn routes(plan: &HttpPlan, app: &str) -> Result<(Router, Vec<Endpoint>), Prepare
     Ok((router, endpoints))
 }
 
-fn executor(host: &HttpHost, id: &str, loaded: &LoadedComponent) -> Result<Executor, PrepareError> {
-    let component = loaded.compiled.component();
+fn executor(runtime: &Runtime, id: &str, loaded: &LoadedComponent) -> Result<Executor, PrepareError> {
+    let component = loaded.compiled.component(id)?;
     let handler = HandlerType::of(component, id)?;
-    let pre = loader::link(host.runtime.linker(), component, id)?;
+    let pre = loader::link(runtime.linker(), component, id)?;
     let error = |source| PrepareError::Instantiate {
         component: id.into(),
         source,

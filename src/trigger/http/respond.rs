@@ -8,6 +8,7 @@ use wasmtime_wasi_http::WasiBody;
 
 /// Seconds after which a client that was turned away may ask again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+const INCOMPLETE_CGI: &[u8] = b"Exactly one of 'location' or 'content-type' must be specified";
 
 /// Why the host answers in place of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,13 @@ pub(super) fn refuse(refusal: Refusal) -> Response<WasiBody> {
             .headers_mut()
             .insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
+    response
+}
+
+/// What the client of a Wagi program is told that printed no header which makes a response (`docs/contract/http-trigger.md §6.3`).
+pub(super) fn incomplete_cgi() -> Response<WasiBody> {
+    let mut response = Response::new(full(Bytes::from_static(INCOMPLETE_CGI)));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
 

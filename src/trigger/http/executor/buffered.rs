@@ -11,14 +11,13 @@ use wasmtime_wasi_http::WasiBody;
 use self::bindings::SpinHttpPre;
 use self::bindings::exports::fermyon::spin::inbound_http;
 use self::bindings::fermyon::spin::http_types::Method as SpinMethod;
-use super::{Guest, GuestError};
+use super::{GuestError, MAX_HELD};
 use crate::runtime::HostState;
 use crate::tasks;
+use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::ClientWatch;
 use crate::trigger::http::respond::full;
 
-/// The largest request body that is held for a guest of this kind: what the contract caps buffered results at.
-const MAX_BODY: usize = 128 << 20;
 /// Statuses that such a guest may give.
 const STATUSES: std::ops::RangeInclusive<u16> = 100..=600;
 
@@ -90,12 +89,7 @@ async fn buffer(request: Request<WasiBody>) -> Result<inbound_http::Request, Gue
         let value = std::str::from_utf8(value.as_bytes()).map_err(|_| GuestError::BadHeader)?;
         headers.push((name.to_string(), value.to_owned()));
     }
-    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
-        match error.is::<LengthLimitError>() {
-            true => GuestError::BodyTooLarge,
-            false => GuestError::InstanceEnded,
-        }
-    })?;
+    let body = collect(body).await?;
     Ok(inbound_http::Request {
         method,
         uri: parts
@@ -104,8 +98,18 @@ async fn buffer(request: Request<WasiBody>) -> Result<inbound_http::Request, Gue
             .map_or_else(|| "/".into(), |path| path.to_string()),
         headers,
         params: Vec::new(),
-        body: Some(body.to_bytes().to_vec()),
+        body: Some(body.to_vec()),
     })
+}
+
+/// The whole body of a request, for a guest that sees no streams.
+pub(super) async fn collect(body: WasiBody) -> Result<Bytes, GuestError> {
+    let collected = Limited::new(body, MAX_HELD).collect().await;
+    let collected = collected.map_err(|error| match error.is::<LengthLimitError>() {
+        true => GuestError::BodyTooLarge,
+        false => GuestError::InstanceEnded,
+    });
+    Ok(collected?.to_bytes())
 }
 
 fn method(method: &Method) -> Option<SpinMethod> {

@@ -12,10 +12,11 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
-use super::{Guest, GuestError};
+use super::{GuestError, log_failure};
 use crate::host::wasi_rc::{Handler, ResponseSender};
 use crate::runtime::HostState;
 use crate::tasks;
+use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::ClientWatch;
 
 /// A component that is instantiated for every request.
@@ -57,7 +58,7 @@ impl FreshInstances {
                 result = call => {
                     if let Err(error) = result && let Err(error) = failure.send(error) {
                         // Nobody waits for it: the response is on its way already.
-                        guest.log_failure(&error);
+                        log_failure(&guest, &error);
                     }
                 }
                 () = gone.cancelled() => {}

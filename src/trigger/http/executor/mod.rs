@@ -3,22 +3,23 @@
 mod buffered;
 mod fresh;
 mod reused;
+mod wagi;
 
 use std::sync::Arc;
 
 use http::{Request, Response};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
 
 pub(super) use buffered::BufferedInstances;
 pub(super) use fresh::FreshInstances;
 pub(super) use reused::ReusedInstances;
+pub(super) use wagi::{PathMatches, WagiInstances};
 
 use super::exchange::ClientWatch;
-use crate::host::OutboundHttp;
-use crate::runtime::{HostState, InstanceSettings, Runtime};
+use crate::trigger::guest::Guest;
+
+/// Bytes of a body that is held whole: what the contract caps buffered results at (`docs/contract/host-interfaces.md §3`).
+const MAX_HELD: usize = 128 << 20;
 
 /// Why a guest gave no response.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,8 @@ pub(super) enum GuestError {
     Trap(#[source] wasmtime::Error),
     #[error("the guest ended without a response")]
     NoResponse,
+    #[error("the guest exited with the code {0}")]
+    ExitCode(i32),
     #[error("the guest answered with the error {0}")]
     ErrorCode(String),
     #[error("the guest's response can't be sent: {0}")]
@@ -42,41 +45,14 @@ pub(super) enum GuestError {
     BodyTooLarge,
 }
 
-/// What it takes to make instances of one component.
-pub(super) struct Guest {
-    pub(super) runtime: Runtime,
-    pub(super) settings: InstanceSettings,
-    pub(super) outbound: OutboundHttp,
-    pub(super) life: Life,
-}
-
-impl Guest {
-    /// A store for an instance that answers at `depth` chained calls.
-    pub(super) fn store(&self, depth: u8) -> wasmtime::Result<Store<HostState>> {
-        let state = HostState::new(&self.settings, self.outbound.hooks(depth))?;
-        Ok(self.runtime.store(state))
-    }
-
-    /// The one line that a failure of the guest is worth; `{:?}` of an engine's error has the Wasm backtrace.
-    pub(super) fn log_failure(&self, error: &wasmtime::Error) {
-        tracing::error!(
-            app = %self.settings.app,
-            component = %self.settings.component,
-            error = format!("{error:?}"),
-            "the guest failed after its response had begun"
-        );
-    }
-}
-
-/// The end of one version of an app, as its instances see it.
-#[derive(Clone, Default)]
-pub(super) struct Life {
-    /// Cancelled when no new request will come: idle instances go.
-    pub(super) drain: CancellationToken,
-    /// Cancelled when everything has to end now.
-    pub(super) force: CancellationToken,
-    /// Counts requests, responses and instances that are still at work.
-    pub(super) in_flight: TaskTracker,
+/// The one line that a failure of the guest is worth; `{:?}` of an engine's error has the Wasm backtrace.
+pub(super) fn log_failure(guest: &Guest, error: &wasmtime::Error) {
+    tracing::error!(
+        app = %guest.settings.app,
+        component = %guest.settings.component,
+        error = format!("{error:?}"),
+        "the guest failed after its response had begun"
+    );
 }
 
 /// How one component is called.
@@ -84,6 +60,7 @@ pub(super) enum Executor {
     Fresh(FreshInstances),
     Reused(ReusedInstances),
     Buffered(BufferedInstances),
+    Wagi(WagiInstances),
 }
 
 impl Executor {
@@ -99,17 +76,19 @@ impl Executor {
             Self::Fresh(executor) => executor.handle(guest, request, depth, client).await,
             Self::Reused(executor) => executor.handle(guest, request, depth, client).await,
             Self::Buffered(executor) => executor.handle(guest, request, depth, client).await,
+            Self::Wagi(executor) => executor.handle(guest, request, depth, client).await,
         }
     }
 
     /// Makes one instance and throws it away: what can't be instantiated must not replace what works.
     pub(super) async fn try_instantiate(&self, guest: &Guest) -> wasmtime::Result<()> {
-        let mut store = guest.store(0)?;
         let pre = match self {
             Self::Fresh(executor) => executor.instance_pre(),
             Self::Reused(executor) => executor.instance_pre(),
             Self::Buffered(executor) => executor.instance_pre(),
+            Self::Wagi(executor) => return executor.try_instantiate(guest).await,
         };
+        let mut store = guest.store(0)?;
         pre.instantiate_async(&mut store).await?;
         Ok(())
     }

@@ -19,8 +19,9 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
-use super::{Guest, GuestError};
+use super::GuestError;
 use crate::runtime::{HostState, MAX_CHAIN_DEPTH};
+use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::{ClientWatch, Clients};
 
 /// Requests that one instance may serve in all.

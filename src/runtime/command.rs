@@ -1,0 +1,46 @@
+//! What one instance of a command of WASI preview 1 keeps in the host: such a command is a core module, and there is
+//! nothing to it but preview 1.
+
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::StoreLimits;
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::p1::{self, WasiP1Ctx};
+
+use super::state::{Given, InstanceSettings};
+
+/// The data of such a store.
+pub struct CommandState {
+    wasi: WasiP1Ctx,
+    limits: StoreLimits,
+    _place: OwnedSemaphorePermit,
+}
+
+impl CommandState {
+    /// Given what every instance of the component is given, and `more`. An error when the app has as many instances as it
+    /// may.
+    pub fn new(
+        settings: &InstanceSettings,
+        more: impl FnOnce(&mut WasiCtxBuilder),
+    ) -> wasmtime::Result<Self> {
+        let Given {
+            mut wasi,
+            limits,
+            place,
+        } = Given::new(settings)?;
+        more(&mut wasi);
+        Ok(Self {
+            wasi: wasi.build_p1(),
+            limits,
+            _place: place,
+        })
+    }
+
+    pub(super) fn limits(&mut self) -> &mut StoreLimits {
+        &mut self.limits
+    }
+}
+
+/// Defines preview 1.
+pub(super) fn link(linker: &mut wasmtime::Linker<CommandState>) -> wasmtime::Result<()> {
+    p1::add_to_linker_async(linker, |state| &mut state.wasi)
+}
