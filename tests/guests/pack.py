@@ -119,13 +119,13 @@ class Artifact:
 
     def triggers(self):
         taken = set()
-        for trigger in self.manifest["trigger"]["http"]:
+        for kind, trigger in [(kind, trigger) for kind, of_kind in self.manifest["trigger"].items() for trigger in of_kind]:
             config = dict(trigger)
-            name = config.pop("id", None) or f"{config.get('component')}-http-trigger"
+            name = config.pop("id", None) or f"{config.get('component')}-{kind}-trigger"
             if "component" not in config or name in taken:
-                name = next(n for i in range(1, len(taken) + 2) if (n := f"http-trigger{i}") not in taken)
+                name = next(n for i in range(1, len(taken) + 2) if (n := f"{kind}-trigger{i}") not in taken)
             taken.add(name)
-            yield {"id": name, "trigger_type": "http", "trigger_config": dict(sorted(config.items()))}
+            yield {"id": name, "trigger_type": kind, "trigger_config": dict(sorted(config.items()))}
 
     def locked_app(self):
         application = self.manifest["application"]
@@ -139,7 +139,12 @@ class Artifact:
         locked = {"spin_lock_version": int(requirements)}
         if requirements:
             locked["must_understand"] = ["component_host_requirements"]
-        locked["metadata"] = without_empty(described) | {"trigger": {"type": "http"}, "triggers": {}}
+        settings = application.get("trigger", {})
+        kinds = list(self.manifest["trigger"])
+        triggers = {"triggers": settings}
+        if len(kinds) == 1:
+            triggers["trigger"] = {"type": kinds[0]} | settings.get(kinds[0], {})
+        locked["metadata"] = without_empty(described) | dict(sorted(triggers.items()))
         if variables:
             locked["variables"] = variables
         locked["triggers"] = list(self.triggers())

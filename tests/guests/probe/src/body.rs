@@ -49,6 +49,14 @@ impl Reply {
         self.bytes(status, "text/plain; charset=utf-8", text.as_bytes());
     }
 
+    /// What came of an action on the network.
+    pub fn outcome(self, outcome: Result<String, wasip2::sockets::network::ErrorCode>) {
+        match outcome {
+            Ok(text) => self.text(200, &text),
+            Err(code) => self.text(502, code.name()),
+        }
+    }
+
     pub fn bytes(self, status: u16, content_type: &str, bytes: &[u8]) {
         let body = self.start(status, content_type);
         if body.write(bytes) {

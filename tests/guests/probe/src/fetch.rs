@@ -1,13 +1,13 @@
 //! One outbound request.
 
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
 
 use crate::body;
 use crate::query::Query;
 
 /// Fetches `url`: absolute, or a path alone, which stands for the app itself. `method` is GET by default, `body` may
-/// be empty. Answers with status and body.
+/// be empty, `connect-ms` and `first-byte-ms` are times to wait at most. Answers with status and body.
 pub fn fetch(query: &Query) -> Result<(u16, Vec<u8>), ErrorCode> {
     let url = query.text("url");
     let (scheme, rest) = match url.split_once("://") {
@@ -40,7 +40,7 @@ pub fn fetch(query: &Query) -> Result<(u16, Vec<u8>), ErrorCode> {
         .set_path_with_query(Some(path))
         .map_err(|()| ErrorCode::HttpRequestUriInvalid)?;
     let outgoing = request.body().expect("the body is taken once");
-    let response = outgoing_handler::handle(request, None)?;
+    let response = outgoing_handler::handle(request, options(query))?;
     if !query.text("body").is_empty() {
         let stream = outgoing.write().expect("the stream is taken once");
         let _ = stream.blocking_write_and_flush(query.text("body").as_bytes());
@@ -56,4 +56,20 @@ pub fn fetch(query: &Query) -> Result<(u16, Vec<u8>), ErrorCode> {
         bytes.extend(chunk);
     }
     Ok((response.status(), bytes))
+}
+
+fn options(query: &Query) -> Option<RequestOptions> {
+    let nanoseconds = |name| match query.number(name, 0) {
+        0 => None,
+        milliseconds => Some(milliseconds * 1_000_000),
+    };
+    let (connect, first_byte) = (nanoseconds("connect-ms"), nanoseconds("first-byte-ms"));
+    if connect.is_none() && first_byte.is_none() {
+        return None;
+    }
+    let options = RequestOptions::new();
+    // Every host takes both.
+    let _ = options.set_connect_timeout(connect);
+    let _ = options.set_first_byte_timeout(first_byte);
+    Some(options)
 }

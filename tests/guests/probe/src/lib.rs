@@ -3,6 +3,7 @@
 
 mod body;
 mod fetch;
+mod net;
 mod query;
 mod report;
 
@@ -91,6 +92,13 @@ impl Guest for Probe {
                 }
                 Err(error) => reply.text(502, &format!("{error:?}\n")),
             },
+            "tcp" => reply.outcome(net::tcp(&query)),
+            "tcp-many" => reply.outcome(net::tcp_many(&query)),
+            "listen" => reply.outcome(net::listen(&query)),
+            "listen-anywhere" => reply.outcome(net::listen_anywhere(&query)),
+            "udp" => reply.outcome(net::udp(&query)),
+            "udp-many" => reply.outcome(net::udp_many(&query)),
+            "lookup" => reply.outcome(net::lookup(&query)),
             "after" => {
                 reply.text(200, "answered\n");
                 thread::sleep(pause(&query));

@@ -2,6 +2,7 @@
 //! serves many requests, several at a time.
 
 mod body;
+mod net;
 mod query;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,9 +106,22 @@ async fn serve(request: Request) -> Result<Response, ErrorCode> {
             Ok((status, bytes)) => format!("{status}\n{}", String::from_utf8_lossy(&bytes)),
             Err(error) => return body::text(502, &format!("{error:?}\n")),
         },
+        "tcp" => return outcome(net::tcp(&query).await),
+        "tcp-many" => return outcome(net::tcp_many(&query).await),
+        "listen" => return outcome(net::listen(&query).await),
+        "udp" => return outcome(net::udp(&query).await),
+        "udp-many" => return outcome(net::udp_many(&query)),
+        "lookup" => return outcome(net::lookup(&query).await),
         _ => echo(request).await,
     };
     body::text(200, &text)
+}
+
+fn outcome(outcome: Result<String, String>) -> Result<Response, ErrorCode> {
+    match outcome {
+        Ok(text) => body::text(200, &text),
+        Err(error) => body::text(502, &error),
+    }
 }
 
 /// `name value` lines: the request line's parts, each header, each trailer, and the body.
