@@ -38,7 +38,7 @@ async fn https_goes_to_those_whom_the_system_s_certificates_vouch_for() {
     let address = wary.serve("app", &layout.file("v1")).await;
     let reply = get(address, &path).await.unwrap();
     assert_eq!(reply.status, 502);
-    assert!(reply.text().contains("TlsCertificateError"), "{}", reply.text());
+    assert!(reply.text().contains("TlsProtocolError"), "{}", reply.text());
 }
 
 #[tokio::test]

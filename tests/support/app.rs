@@ -45,11 +45,19 @@ impl Component {
             self.object("host_requirements")
                 .insert("local_service_chaining".into(), "required".into());
         }
-        let hosts = self
-            .object("metadata")
-            .entry("allowed_outbound_hosts")
-            .or_insert_with(|| json!([]));
-        hosts.as_array_mut().expect("a list of hosts").push(host.into());
+        self.grant("allowed_outbound_hosts", host)
+    }
+
+    /// An entry of one of the metadata's lists: `key_value_stores`, `databases`, `ai_models`.
+    pub fn grant(mut self, list: &str, entry: &str) -> Self {
+        let entries = self.object("metadata").entry(list).or_insert_with(|| json!([]));
+        entries.as_array_mut().expect("a list").push(entry.into());
+        self
+    }
+
+    /// A configuration key, whose value is a template.
+    pub fn config(mut self, key: &str, template: &str) -> Self {
+        self.object("config").insert(key.into(), template.into());
         self
     }
 
@@ -64,8 +72,10 @@ pub struct App {
     pub name: String,
     pub version: String,
     pub components: Vec<Component>,
-    /// Of each trigger, its `trigger_config`.
-    pub triggers: Vec<Value>,
+    /// Of each trigger, its type and `trigger_config`.
+    pub triggers: Vec<(String, Value)>,
+    /// What all triggers of a type share, by type: the metadata's `triggers`.
+    pub trigger_metadata: Map<String, Value>,
     pub variables: Map<String, Value>,
 }
 
@@ -76,6 +86,7 @@ impl App {
             version: "1.0.0".into(),
             components: Vec::new(),
             triggers: Vec::new(),
+            trigger_metadata: Map::new(),
             variables: Map::new(),
         }
     }
@@ -112,9 +123,20 @@ impl App {
         self.trigger(json!({"route": route, "static_response": response}))
     }
 
-    /// Any `trigger_config`, valid or not.
-    pub fn trigger(mut self, config: Value) -> Self {
-        self.triggers.push(config);
+    /// Any `trigger_config` of an HTTP trigger, valid or not.
+    pub fn trigger(self, config: Value) -> Self {
+        self.trigger_of("http", config)
+    }
+
+    /// A trigger of any type.
+    pub fn trigger_of(mut self, kind: &str, config: Value) -> Self {
+        self.triggers.push((kind.into(), config));
+        self
+    }
+
+    /// What all triggers of that type share.
+    pub fn triggers_share(mut self, kind: &str, metadata: Value) -> Self {
+        self.trigger_metadata.insert(kind.into(), metadata);
         self
     }
 

@@ -183,18 +183,21 @@ impl Packer {
             .components
             .iter()
             .any(|component| component.members.contains_key("host_requirements"));
-        let mut metadata = json!({"name": app.name, "version": app.version, "trigger": {"type": "http"}});
+        let mut metadata = json!({"name": app.name, "version": app.version});
+        if let Some((kind, _)) = app.triggers.first() {
+            metadata["trigger"] = json!({"type": kind});
+        }
         if shape.is_first_generation() {
             metadata["trigger"]["base"] = "/".into();
         } else {
-            metadata["triggers"] = json!({});
+            metadata["triggers"] = app.trigger_metadata.clone().into();
         }
-        let triggers = app.triggers.iter().enumerate().map(|(n, config)| {
+        let triggers = app.triggers.iter().enumerate().map(|(n, (kind, config))| {
             let id = match (&config["component"], shape.is_first_generation()) {
                 (Value::String(component), true) => format!("trigger--{component}"),
-                _ => format!("http-trigger{}", n + 1),
+                _ => format!("{kind}-trigger{}", n + 1),
             };
-            json!({"id": id, "trigger_type": "http", "trigger_config": config})
+            json!({"id": id, "trigger_type": kind, "trigger_config": config})
         });
         let triggers: Vec<_> = triggers.collect();
         let mut locked = json!({

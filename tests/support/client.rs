@@ -189,6 +189,11 @@ pub fn request(method: Method, path: &str, body: Body) -> Request<Body> {
         .expect("a request")
 }
 
+/// A body that is there at once.
+pub fn full(text: &'static str) -> Body {
+    Full::new(Bytes::from(text)).boxed()
+}
+
 pub fn empty() -> Body {
     Empty::new().boxed()
 }

@@ -15,14 +15,17 @@ pub fn guest(name: &str) -> Vec<u8> {
 
 /// A guest that is too large to be committed: made by `tests/setup`.
 pub fn large_guest(name: &str) -> Vec<u8> {
-    let root = std::env::var_os("LEPTON_GUESTS")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| {
-            dirs::cache_dir()
-                .expect("the user has a cache directory")
-                .join("lepton-guests")
-        });
-    read(root.join("large").join(format!("{name}.wasm")), "tests/setup")
+    read(cache().join("large").join(format!("{name}.wasm")), "tests/setup")
+}
+
+/// Where `tests/setup` puts what is not committed.
+pub fn cache() -> PathBuf {
+    let named = std::env::var_os("LEPTON_GUESTS").map(PathBuf::from);
+    named.unwrap_or_else(|| {
+        dirs::cache_dir()
+            .expect("the user has a cache directory")
+            .join("lepton-guests")
+    })
 }
 
 /// The repository's root.

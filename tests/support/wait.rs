@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How long anything may take before a scenario gives up: generous, because the machine may be busy with compiling.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How often it is looked again.
 const LOOK_AGAIN: Duration = Duration::from_millis(15);
 
