@@ -69,6 +69,24 @@ impl Daemon {
         std::fs::remove_file(self.file(name)).expect("the file is there");
     }
 
+    /// A directory for artifacts of the benchmark's own.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let directory = self.root.path().join(name);
+        std::fs::create_dir_all(&directory).expect("a writable directory");
+        directory
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        let directory = format!("/proc/{}/fd", self.process.id());
+        std::fs::read_dir(directory).expect("it runs").count()
+    }
+
+    pub fn threads(&self) -> usize {
+        let directory = format!("/proc/{}/task", self.process.id());
+        std::fs::read_dir(directory).expect("it runs").count()
+    }
+
     pub fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
         let line = status

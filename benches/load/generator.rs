@@ -1,21 +1,37 @@
-//! A closed loop of keep-alive connections, each with one request in flight.
+//! Loads of keep-alive connections, each with one request in flight: as fast as it goes, or at a rate.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Significant figures kept of each latency.
 const PRECISION: u8 = 3;
 /// Pause between two attempts while waiting for a server.
 const POLL: Duration = Duration::from_micros(200);
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is asked: GET without a body, POST with one.
+#[derive(Clone)]
+pub struct Question {
+    pub path: &'static str,
+    pub body: Bytes,
+}
+
+/// The page at the root.
+pub const ROOT: Question = Question {
+    path: "/",
+    body: Bytes::new(),
+};
 
 /// What one run saw.
 pub struct Run {
@@ -56,6 +72,11 @@ impl Load {
         rates[rates.len() / 2]
     }
 
+    /// Requests that were answered.
+    pub fn answered(&self) -> u64 {
+        self.latencies.len()
+    }
+
     pub fn microseconds(&self, quantile: f64) -> u64 {
         self.latencies.value_at_quantile(quantile)
     }
@@ -66,57 +87,131 @@ fn histogram() -> Histogram<u64> {
 }
 
 /// Asks `address` over `connections` connections for as long as `time`.
-pub fn run(address: SocketAddr, connections: usize, time: Duration) -> Run {
+pub fn run(address: SocketAddr, question: &Question, connections: usize, time: Duration) -> Run {
     runtime().block_on(async {
         let start = Instant::now();
-        let clients = (0..connections).map(|_| tokio::spawn(client(address, start + time)));
-        let mut latencies = histogram();
-        let mut failed = 0;
-        for client in futures::future::join_all(clients).await {
-            let (seen, failures) = client.expect("a client does not panic");
-            latencies.add(seen).expect("histograms of one shape");
-            failed += failures;
-        }
-        Run {
-            rate: latencies.len() as f64 / start.elapsed().as_secs_f64(),
-            latencies,
-            failed,
-        }
+        let end = start + time;
+        let clients = (0..connections).map(|_| tokio::spawn(client(address, question.clone(), end)));
+        gather(start, clients).await
     })
 }
 
-async fn client(address: SocketAddr, end: Instant) -> (Histogram<u64>, u64) {
+/// Asks `address` at `rate` questions a second, no matter how fast they are answered, for as long as `time`. Latencies
+/// count from when a question was due.
+pub fn run_paced(
+    address: SocketAddr,
+    question: &Question,
+    connections: usize,
+    rate: u32,
+    time: Duration,
+) -> Run {
+    runtime().block_on(async {
+        let (due, questions) = tokio::sync::mpsc::unbounded_channel();
+        let questions = Arc::new(Mutex::new(questions));
+        let start = Instant::now();
+        let clients = (0..connections)
+            .map(|_| tokio::spawn(paced_client(address, question.clone(), questions.clone())));
+        let clients: Vec<_> = clients.collect();
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
+        while start.elapsed() < time {
+            ticks.tick().await;
+            due.send(Instant::now()).expect("clients that wait");
+        }
+        drop(due);
+        gather(start, clients).await
+    })
+}
+
+type Client = tokio::task::JoinHandle<(Histogram<u64>, u64)>;
+
+async fn gather(start: Instant, clients: impl IntoIterator<Item = Client>) -> Run {
     let mut latencies = histogram();
     let mut failed = 0;
-    let mut connection = None;
+    for client in futures::future::join_all(clients).await {
+        let (seen, failures) = client.expect("a client does not panic");
+        latencies.add(seen).expect("histograms of one shape");
+        failed += failures;
+    }
+    Run {
+        rate: latencies.len() as f64 / start.elapsed().as_secs_f64(),
+        latencies,
+        failed,
+    }
+}
+
+async fn client(address: SocketAddr, question: Question, end: Instant) -> (Histogram<u64>, u64) {
+    let mut seen = Seen::default();
     while Instant::now() < end {
-        let start = Instant::now();
-        match ask(address, &mut connection).await {
+        seen.ask(address, &question, Instant::now()).await;
+    }
+    (seen.latencies, seen.failed)
+}
+
+async fn paced_client(
+    address: SocketAddr,
+    question: Question,
+    due: Arc<Mutex<UnboundedReceiver<Instant>>>,
+) -> (Histogram<u64>, u64) {
+    let mut seen = Seen::default();
+    loop {
+        let Some(due) = due.lock().await.recv().await else {
+            return (seen.latencies, seen.failed);
+        };
+        seen.ask(address, &question, due).await;
+    }
+}
+
+/// What one connection saw.
+struct Seen {
+    latencies: Histogram<u64>,
+    failed: u64,
+    connection: Option<Connection>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            latencies: histogram(),
+            failed: 0,
+            connection: None,
+        }
+    }
+}
+
+impl Seen {
+    async fn ask(&mut self, address: SocketAddr, question: &Question, start: Instant) {
+        match ask(address, question, &mut self.connection).await {
             Some(StatusCode::OK) => {
-                latencies
+                self.latencies
                     .record(start.elapsed().as_micros() as u64)
                     .expect("a histogram that grows");
             }
             _ => {
-                failed += 1;
-                connection = None;
+                self.failed += 1;
+                self.connection = None;
             }
         }
     }
-    (latencies, failed)
 }
 
-type Connection = SendRequest<Empty<Bytes>>;
+type Connection = SendRequest<Full<Bytes>>;
 
-async fn ask(address: SocketAddr, connection: &mut Option<Connection>) -> Option<StatusCode> {
+async fn ask(
+    address: SocketAddr,
+    question: &Question,
+    connection: &mut Option<Connection>,
+) -> Option<StatusCode> {
     let sender = match connection {
         Some(sender) => sender,
         None => connection.insert(connect(address).await?),
     };
     sender.ready().await.ok()?;
-    let request = Request::get("/")
+    let method = if question.body.is_empty() { "GET" } else { "POST" };
+    let request = Request::builder()
+        .method(method)
+        .uri(question.path)
         .header("host", address.to_string())
-        .body(Empty::new())
+        .body(Full::new(question.body.clone()))
         .ok()?;
     let response = sender.send_request(request).await.ok()?;
     let status = response.status();
@@ -144,6 +239,11 @@ pub fn wait_for_200(address: SocketAddr) {
     wait(address, |status| status == Some(StatusCode::OK));
 }
 
+/// Returns when `address` has answered, whatever it was.
+pub fn wait_for_answer(address: SocketAddr) {
+    wait(address, |status| status.is_some());
+}
+
 /// Returns when nothing listens on `address` any more.
 pub fn wait_for_refusal(address: SocketAddr) {
     wait(address, |status| status.is_none());
@@ -152,7 +252,7 @@ pub fn wait_for_refusal(address: SocketAddr) {
 fn wait(address: SocketAddr, done: impl Fn(Option<StatusCode>) -> bool) {
     runtime().block_on(async {
         let start = Instant::now();
-        while !done(ask(address, &mut None).await) {
+        while !done(ask(address, &ROOT, &mut None).await) {
             assert!(
                 start.elapsed() < PATIENCE,
                 "{address} did not change within {PATIENCE:?}"

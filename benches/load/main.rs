@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo bench --bench load                     # everything
-//! cargo bench --bench load -- requests         # only what contains the word: requests, deploy, memory
+//! cargo bench --bench load -- requests         # only what contains the word: requests, deploy, memory, state
+//! STATE_SECONDS=3600 cargo bench --bench load -- state   # inserts for an hour, and requests for another; by default 20 s
 //! WASMTIME=path cargo bench --bench load       # `wasmtime serve` from there; by default from PATH, or not at all
 //! ```
 //!
@@ -11,11 +12,12 @@
 mod daemon;
 mod generator;
 mod peers;
+mod state;
 
 use std::time::{Duration, Instant};
 
 use daemon::Daemon;
-use generator::Load;
+use generator::{Load, ROOT};
 use peers::Peer;
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
@@ -46,6 +48,9 @@ fn main() {
     if wanted("memory") {
         memory();
     }
+    if wanted("state") {
+        state::run();
+    }
 }
 
 fn requests() {
@@ -53,11 +58,11 @@ fn requests() {
     for connections in CONNECTIONS {
         let mut loads: Vec<Load> = peers.iter().map(|_| Load::default()).collect();
         for peer in &peers {
-            generator::run(peer.address, connections, WARM_UP);
+            generator::run(peer.address, &ROOT, connections, WARM_UP);
         }
         for _ in 0..ROUNDS {
             for (peer, load) in peers.iter().zip(&mut loads) {
-                load.add(generator::run(peer.address, connections, ROUND));
+                load.add(generator::run(peer.address, &ROOT, connections, ROUND));
             }
         }
         for (peer, load) in peers.iter().zip(&loads) {
