@@ -1,5 +1,6 @@
 //! The real `tauon`, in directories of its own.
 
+use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,7 +26,7 @@ impl Daemon {
         let root = TempDir::new().expect("a temporary directory");
         let path = |name: &str| root.path().join(name);
         std::fs::create_dir(path("apps")).expect("a new directory");
-        let process = Command::new(env!("CARGO_BIN_EXE_tauon"))
+        let process = Command::new(program())
             .arg(path("apps"))
             .arg("--state-root")
             .arg(path("state"))
@@ -106,6 +107,11 @@ impl Drop for Daemon {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Of this build, unless TAUON names another.
+fn program() -> OsString {
+    std::env::var_os("TAUON").unwrap_or_else(|| env!("CARGO_BIN_EXE_tauon").into())
 }
 
 pub fn free_address() -> SocketAddr {

@@ -1,7 +1,9 @@
-//! Loads of keep-alive connections, each with one request in flight: as fast as it goes, or at a rate.
+//! Loads of keep-alive connections, each with one request in flight: as fast as it goes, or at a rate; for a time, or for a
+//! number of requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,13 +27,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Question {
     pub path: &'static str,
     pub body: Bytes,
+    /// Whether the body of an answer with status 200 tells no error.
+    pub is_good: fn(&[u8]) -> bool,
 }
 
 /// The page at the root.
 pub const ROOT: Question = Question {
     path: "/",
     body: Bytes::new(),
+    is_good: |_| true,
 };
+
+/// When a load ends.
+#[derive(Clone)]
+pub enum Extent {
+    Time(Duration),
+    Requests(u64),
+}
 
 /// What one run saw.
 pub struct Run {
@@ -77,6 +89,7 @@ impl Load {
         self.latencies.len()
     }
 
+    /// At the quantile, of which 1 is the longest.
     pub fn microseconds(&self, quantile: f64) -> u64 {
         self.latencies.value_at_quantile(quantile)
     }
@@ -86,25 +99,39 @@ fn histogram() -> Histogram<u64> {
     Histogram::new(PRECISION).expect("a precision within bounds")
 }
 
-/// Asks `address` over `connections` connections for as long as `time`.
-pub fn run(address: SocketAddr, question: &Question, connections: usize, time: Duration) -> Run {
+/// Asks `address` over `connections` connections.
+pub fn run(address: SocketAddr, question: &Question, connections: usize, extent: &Extent) -> Run {
     runtime().block_on(async {
         let start = Instant::now();
-        let end = start + time;
-        let clients = (0..connections).map(|_| tokio::spawn(client(address, question.clone(), end)));
+        let more = Arc::new(match extent {
+            Extent::Time(time) => More::Until(start + *time),
+            Extent::Requests(count) => More::Left(AtomicU64::new(*count)),
+        });
+        let clients = (0..connections).map(|_| tokio::spawn(client(address, question.clone(), more.clone())));
         gather(start, clients).await
     })
 }
 
-/// Asks `address` at `rate` questions a second, no matter how fast they are answered, for as long as `time`. Latencies
-/// count from when a question was due.
-pub fn run_paced(
-    address: SocketAddr,
-    question: &Question,
-    connections: usize,
-    rate: u32,
-    time: Duration,
-) -> Run {
+/// Whether a client is to ask once more.
+enum More {
+    Until(Instant),
+    Left(AtomicU64),
+}
+
+impl More {
+    fn take(&self) -> bool {
+        match self {
+            Self::Until(end) => Instant::now() < *end,
+            Self::Left(left) => left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok(),
+        }
+    }
+}
+
+/// Asks `address` `count` times, `rate` a second, no matter how fast they are answered. Latencies count from when a
+/// question was due.
+pub fn run_paced(address: SocketAddr, question: &Question, connections: usize, rate: u32, count: u64) -> Run {
     runtime().block_on(async {
         let (due, questions) = tokio::sync::mpsc::unbounded_channel();
         let questions = Arc::new(Mutex::new(questions));
@@ -113,9 +140,10 @@ pub fn run_paced(
             .map(|_| tokio::spawn(paced_client(address, question.clone(), questions.clone())));
         let clients: Vec<_> = clients.collect();
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
-        while start.elapsed() < time {
-            ticks.tick().await;
-            due.send(Instant::now()).expect("clients that wait");
+        for _ in 0..count {
+            // When it was due, which may be a while ago.
+            let tick = ticks.tick().await;
+            due.send(tick.into_std()).expect("clients that wait");
         }
         drop(due);
         gather(start, clients).await
@@ -139,9 +167,9 @@ async fn gather(start: Instant, clients: impl IntoIterator<Item = Client>) -> Ru
     }
 }
 
-async fn client(address: SocketAddr, question: Question, end: Instant) -> (Histogram<u64>, u64) {
+async fn client(address: SocketAddr, question: Question, more: Arc<More>) -> (Histogram<u64>, u64) {
     let mut seen = Seen::default();
-    while Instant::now() < end {
+    while more.take() {
         seen.ask(address, &question, Instant::now()).await;
     }
     (seen.latencies, seen.failed)
@@ -181,12 +209,13 @@ impl Default for Seen {
 impl Seen {
     async fn ask(&mut self, address: SocketAddr, question: &Question, start: Instant) {
         match ask(address, question, &mut self.connection).await {
-            Some(StatusCode::OK) => {
+            Some((StatusCode::OK, body)) if (question.is_good)(&body) => {
                 self.latencies
                     .record(start.elapsed().as_micros() as u64)
                     .expect("a histogram that grows");
             }
-            _ => {
+            Some(_) => self.failed += 1,
+            None => {
                 self.failed += 1;
                 self.connection = None;
             }
@@ -200,7 +229,7 @@ async fn ask(
     address: SocketAddr,
     question: &Question,
     connection: &mut Option<Connection>,
-) -> Option<StatusCode> {
+) -> Option<(StatusCode, Bytes)> {
     let sender = match connection {
         Some(sender) => sender,
         None => connection.insert(connect(address).await?),
@@ -215,8 +244,8 @@ async fn ask(
         .ok()?;
     let response = sender.send_request(request).await.ok()?;
     let status = response.status();
-    response.into_body().collect().await.ok()?;
-    Some(status)
+    let body = response.into_body().collect().await.ok()?;
+    Some((status, body.to_bytes()))
 }
 
 async fn connect(address: SocketAddr) -> Option<Connection> {
@@ -232,6 +261,17 @@ fn runtime() -> tokio::runtime::Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
+}
+
+/// The body of one answer, which is a good one.
+pub fn answer(address: SocketAddr, question: &Question) -> Bytes {
+    let answer = runtime().block_on(ask(address, question, &mut None));
+    let (status, body) = answer.expect("a server that answers");
+    assert!(
+        status == StatusCode::OK && (question.is_good)(&body),
+        "{status}: {body:?}"
+    );
+    body
 }
 
 /// Returns when `address` has answered 200.
@@ -252,7 +292,7 @@ pub fn wait_for_refusal(address: SocketAddr) {
 fn wait(address: SocketAddr, done: impl Fn(Option<StatusCode>) -> bool) {
     runtime().block_on(async {
         let start = Instant::now();
-        while !done(ask(address, &ROOT, &mut None).await) {
+        while !done(ask(address, &ROOT, &mut None).await.map(|(status, _)| status)) {
             assert!(
                 start.elapsed() < PATIENCE,
                 "{address} did not change within {PATIENCE:?}"

@@ -3,7 +3,8 @@
 //! ```text
 //! cargo bench --bench load                     # everything
 //! cargo bench --bench load -- requests         # only what contains the word: requests, deploy, memory, state
-//! STATE_SECONDS=3600 cargo bench --bench load -- state   # inserts for an hour, and requests for another; by default 20 s
+//! TAUON=path cargo bench --bench load          # another build of tauon, by default this one
+//! STATE_INSERTS=360000 STATE_REQUESTS=1000000 cargo bench --bench load -- state      # an hour: see the README
 //! WASMTIME=path cargo bench --bench load       # `wasmtime serve` from there; by default from PATH, or not at all
 //! ```
 //!
@@ -17,7 +18,7 @@ mod state;
 use std::time::{Duration, Instant};
 
 use daemon::Daemon;
-use generator::{Load, ROOT};
+use generator::{Extent, Load, ROOT};
 use peers::Peer;
 
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
@@ -58,11 +59,16 @@ fn requests() {
     for connections in CONNECTIONS {
         let mut loads: Vec<Load> = peers.iter().map(|_| Load::default()).collect();
         for peer in &peers {
-            generator::run(peer.address, &ROOT, connections, WARM_UP);
+            generator::run(peer.address, &ROOT, connections, &Extent::Time(WARM_UP));
         }
         for _ in 0..ROUNDS {
             for (peer, load) in peers.iter().zip(&mut loads) {
-                load.add(generator::run(peer.address, &ROOT, connections, ROUND));
+                load.add(generator::run(
+                    peer.address,
+                    &ROOT,
+                    connections,
+                    &Extent::Time(ROUND),
+                ));
             }
         }
         for (peer, load) in peers.iter().zip(&loads) {

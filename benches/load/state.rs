@@ -1,15 +1,17 @@
 //! Guests that keep state: a get and a set of the default key-value store for each request, and SQL inserts. Each request
 //! opens its store or connection anew, as guests do.
 
+use std::fmt::Debug;
 use std::path::Path;
-use std::time::Duration;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::daemon::{App, Daemon, free_address};
-use super::generator::{self, Load, Question};
+use super::generator::{self, Extent, Load, Question};
 
 /// Runs the script in a request's body: see `tests/guests/calls`.
 const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guests/prebuilt/apis5.wasm");
@@ -19,125 +21,217 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 const KEY_VALUE: &str = "/fermyon:spin/key-value@2.0.0";
 const SQLITE: &str = "/fermyon:spin/sqlite@2.0.0";
+/// In the line of a call that has failed.
+const FAILED: &[u8] = br#"{"err""#;
 
 const CONNECTIONS: [usize; 2] = [1, 16];
-const ROUND: Duration = Duration::from_secs(5);
-/// Enough for one request at least.
-const ONCE: Duration = Duration::from_millis(100);
 const WARM_UP: Duration = Duration::from_secs(1);
-/// SQL inserts a second that an app has to keep up with.
-const INSERTS: u32 = 100;
-/// How long it has to, unless STATE_SECONDS says otherwise.
-const SECONDS: u64 = 20;
+/// Each of those that are compared is measured so often, in turns.
+const ROUNDS: usize = 2;
+/// Requests before what the process holds is first looked at.
+const WARM_UP_REQUESTS: u64 = 2_000;
+/// How long connections and threads of the last requests have to end.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(50);
+
+/// What the environment says; the names are those of the README.
+struct Options {
+    /// Of each round as fast as it goes.
+    round: Extent,
+    inserts: u64,
+    /// Inserts a second, or 0 for as many as can be.
+    rate: u32,
+    requests: u64,
+}
+
+impl Options {
+    fn read() -> Self {
+        Self {
+            round: Extent::Time(Duration::from_secs(number("STATE_SECONDS", 5))),
+            inserts: number("STATE_INSERTS", 2_000),
+            rate: number("STATE_RATE", 100),
+            requests: number("STATE_REQUESTS", 20_000),
+        }
+    }
+}
+
+fn number<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|error| panic!("{name} is not a number: {error:?}")),
+        Err(_) => default,
+    }
+}
 
 pub fn run() {
+    let options = Options::read();
     let daemon = Daemon::start();
     let app = app(&daemon);
     daemon.write("state", &app.json);
     generator::wait_for_answer(app.address);
-    let get_and_set = question(
-        KEY_VALUE,
-        &[
-            json!(["open", "default"]),
-            json!(["get", 0, "a"]),
-            json!(["set", 0, "a", "1"]),
-        ],
+    let open = json!(["open", "default"]);
+    let execute = |sql: &str| json!(["execute", 0, sql, []]);
+    let get = json!(["get", 0, "a"]);
+    let set = json!(["set", 0, "a", "1"]);
+    let get_and_set = question(KEY_VALUE, &[&open, &get, &set]);
+    let create = execute("CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)");
+    let row = execute("INSERT INTO t (note) VALUES ('a note of some words')");
+    let insert = question(SQLITE, &[&open, &row]);
+    // A guest that has a patience of its own waits as SQLite alone does: it asks again and again.
+    let patience = execute("PRAGMA busy_timeout = 5000");
+    let insert_polling = question(SQLITE, &[&open, &patience, &row]);
+    generator::answer(app.address, &question(SQLITE, &[&open, &create]));
+    compare(&app, &options.round, &[("key_value", &get_and_set)]);
+    let mut inserted = compare(
+        &app,
+        &options.round,
+        &[("insert", &insert), ("insert_polling", &insert_polling)],
     );
-    let create = question(
-        SQLITE,
-        &[
-            json!(["open", "default"]),
-            json!([
-                "execute",
-                0,
-                "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, note TEXT)",
-                []
-            ]),
-        ],
-    );
-    let insert = question(
-        SQLITE,
-        &[
-            json!(["open", "default"]),
-            json!(["execute", 0, "INSERT INTO t (note) VALUES (?)", [{"text": "a note of some words"}]]),
-        ],
-    );
-    let wal = question(
-        SQLITE,
-        &[
-            json!(["open", "default"]),
-            json!(["execute", 0, "PRAGMA journal_mode = WAL", []]),
-        ],
-    );
-    generator::run(app.address, &create, 1, ONCE);
-    measure(&app, "key_value", &get_and_set);
-    measure(&app, "insert", &insert);
+    inserted += inserts(&daemon, &app, &insert, &options);
+    requests(&daemon, &app, &get_and_set, options.requests);
     // What a guest does that writes much: two flushes of the disk less for each insert.
-    generator::run(app.address, &wal, 1, ONCE);
-    measure(&app, "insert_wal", &insert);
-    let time = Duration::from_secs(seconds());
-    let mut load = Load::default();
-    load.add(generator::run_paced(
-        app.address,
-        &insert,
-        CONNECTIONS[1],
-        INSERTS,
-        time,
-    ));
-    print(&format!("state.insert_wal_at_{INSERTS}_a_second"), &load);
-    growth(&daemon, &app, &get_and_set, time);
+    let wal = execute("PRAGMA journal_mode = WAL");
+    generator::answer(app.address, &question(SQLITE, &[&open, &wal]));
+    inserted += compare(&app, &options.round, &[("insert_wal", &insert)]);
+    let rows = rows(
+        &app,
+        &question(SQLITE, &[&open, &execute("SELECT count(*) FROM t")]),
+    );
+    println!("state.rows.inserted: {inserted}");
+    println!("state.rows.found: {rows}");
 }
 
-fn measure(app: &App, name: &str, question: &Question) {
-    generator::run(app.address, question, 1, WARM_UP);
+/// Measures the questions in turns, and how the first stands to the others. Returns how many were answered.
+fn compare(app: &App, round: &Extent, questions: &[(&str, &Question)]) -> u64 {
+    let mut answered = 0;
     for connections in CONNECTIONS {
-        let mut load = Load::default();
-        load.add(generator::run(app.address, question, connections, ROUND));
-        print(&format!("state.{name}.{connections}"), &load);
+        let mut loads: Vec<Load> = questions.iter().map(|_| Load::default()).collect();
+        for (_, question) in questions {
+            let mut warm_up = Load::default();
+            warm_up.add(generator::run(
+                app.address,
+                question,
+                connections,
+                &Extent::Time(WARM_UP),
+            ));
+            answered += warm_up.answered();
+        }
+        for _ in 0..ROUNDS {
+            for ((_, question), load) in questions.iter().zip(&mut loads) {
+                load.add(generator::run(app.address, question, connections, round));
+            }
+        }
+        for ((name, _), load) in questions.iter().zip(&loads) {
+            print(&format!("state.{name}.{connections}"), load);
+            answered += load.answered();
+        }
+        let (first, others) = loads.split_first().expect("a question");
+        for ((other, _), load) in questions.iter().skip(1).zip(others) {
+            let name = format!("state.ratio.{}_to_{other}.{connections}", questions[0].0);
+            println!(
+                "{name}.per_second: {:.3}",
+                first.median_rate() / load.median_rate()
+            );
+            for (label, quantile) in [("p99", 0.99), ("max", 1.0)] {
+                let ratio = first.microseconds(quantile) as f64 / load.microseconds(quantile) as f64;
+                println!("{name}.{label}: {ratio:.3}");
+            }
+        }
     }
+    answered
+}
+
+/// As many inserts as an app has to bear, at the rate at which it has to. Returns how many were answered.
+fn inserts(daemon: &Daemon, app: &App, insert: &Question, options: &Options) -> u64 {
+    let mut load = Load::default();
+    let held = Held::by(daemon);
+    load.add(match options.rate {
+        0 => generator::run(
+            app.address,
+            insert,
+            CONNECTIONS[1],
+            &Extent::Requests(options.inserts),
+        ),
+        rate => generator::run_paced(app.address, insert, CONNECTIONS[1], rate, options.inserts),
+    });
+    print("state.inserts", &load);
+    held.print_growth(daemon, "state.inserts");
+    load.answered()
 }
 
 /// What is held after many requests more than before them.
-fn growth(daemon: &Daemon, app: &App, question: &Question, time: Duration) {
-    let before = (daemon.resident_kib(), daemon.descriptors(), daemon.threads());
+fn requests(daemon: &Daemon, app: &App, question: &Question, count: u64) {
+    let requests = |count| generator::run(app.address, question, CONNECTIONS[1], &Extent::Requests(count));
+    requests(WARM_UP_REQUESTS);
+    let held = Held::by(daemon);
     let mut load = Load::default();
-    load.add(generator::run(app.address, question, CONNECTIONS[1], time));
-    print("state.growth", &load);
-    println!("state.growth.requests: {}", load.answered());
-    println!(
-        "state.growth.resident_kib: {}",
-        daemon.resident_kib() as i64 - before.0 as i64
-    );
-    println!(
-        "state.growth.descriptors: {}",
-        daemon.descriptors() as i64 - before.1 as i64
-    );
-    println!(
-        "state.growth.threads: {}",
-        daemon.threads() as i64 - before.2 as i64
-    );
+    load.add(requests(count));
+    print("state.requests", &load);
+    held.print_growth(daemon, "state.requests");
+}
+
+/// What the process holds.
+struct Held {
+    resident_kib: u64,
+    descriptors: usize,
+    threads: usize,
+}
+
+impl Held {
+    fn by(daemon: &Daemon) -> Self {
+        Self {
+            resident_kib: daemon.resident_kib(),
+            descriptors: daemon.descriptors(),
+            threads: daemon.threads(),
+        }
+    }
+
+    /// Prints this, and what is held now, once the clients that have gone are seen to be gone.
+    fn print_growth(&self, daemon: &Daemon, name: &str) {
+        let start = Instant::now();
+        let mut after = Self::by(daemon);
+        while (after.descriptors > self.descriptors || after.threads > self.threads)
+            && start.elapsed() < SETTLED_WITHIN
+        {
+            std::thread::sleep(POLL);
+            after = Self::by(daemon);
+        }
+        for (label, held) in [("before", self), ("after", &after)] {
+            println!("{name}.resident_kib_{label}: {}", held.resident_kib);
+            println!("{name}.descriptors_{label}: {}", held.descriptors);
+            println!("{name}.threads_{label}: {}", held.threads);
+        }
+    }
 }
 
 fn print(name: &str, load: &Load) {
+    println!("{name}.answered: {}", load.answered());
     println!("{name}.per_second: {:.0}", load.median_rate());
-    for (label, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)] {
+    for (label, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)] {
         println!("{name}.{label}_us: {}", load.microseconds(quantile));
     }
     println!("{name}.failed: {}", load.failed);
 }
 
-fn seconds() -> u64 {
-    match std::env::var("STATE_SECONDS") {
-        Ok(seconds) => seconds.parse().expect("STATE_SECONDS is a number"),
-        Err(_) => SECONDS,
-    }
+/// The number in the last line of the answer: see `tests/guests/calls`.
+fn rows(app: &App, question: &Question) -> u64 {
+    let answer = generator::answer(app.address, question);
+    let line = answer.split(|&byte| byte == b'\n').rfind(|line| !line.is_empty());
+    let line: Value = serde_json::from_slice(line.expect("a line")).expect("JSON");
+    let number = &line["result"]["ok"]["rows"][0]["values"][0]["integer"];
+    number
+        .as_u64()
+        .unwrap_or_else(|| panic!("not one number: {line}"))
 }
 
-fn question(path: &'static str, calls: &[Value]) -> Question {
-    let lines: Vec<String> = calls.iter().map(Value::to_string).collect();
+fn question(path: &'static str, calls: &[&Value]) -> Question {
+    let lines: Vec<String> = calls.iter().map(|call| call.to_string()).collect();
     Question {
         path,
         body: Bytes::from(lines.join("\n")),
+        // The guest answers 200 whatever its calls came to.
+        is_good: |body| !body.windows(FAILED.len()).any(|window| window == FAILED),
     }
 }
 

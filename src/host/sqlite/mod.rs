@@ -24,7 +24,7 @@ use crate::runtime::HostState;
 use crate::runtime_config::SqliteDatabase;
 use connection::Database;
 use libsql::LibsqlDatabase;
-use local::{LocalDatabase, WriteQueues};
+use local::{FileQueues, LocalDatabase};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -55,7 +55,7 @@ pub(super) struct SqliteBackends {
     /// For libSQL servers elsewhere and on this machine; made when a component first needs them.
     remote: OnceLock<reqwest::Client>,
     loopback: OnceLock<reqwest::Client>,
-    queues: WriteQueues,
+    queues: FileQueues,
 }
 
 /// The databases that one component may open.

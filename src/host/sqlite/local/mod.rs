@@ -5,6 +5,7 @@
 //! connection. Statements are interrupted when the connection is given up, so that nothing runs on after its instance.
 
 mod open;
+mod patience;
 mod queue;
 mod statement;
 mod worker;
@@ -20,8 +21,8 @@ use super::connection::{Batch, Connection, Database, Error, QueryResult, Rows, V
 use super::{MAX_CONNECTIONS, TOO_MANY};
 use crate::runtime::MAX_INSTANCES_OF_APP;
 use open::Signals;
-use queue::WriteQueue;
-pub(super) use queue::WriteQueues;
+use queue::FileQueue;
+pub(super) use queue::FileQueues;
 use worker::{Begun, Command, Reply, Target};
 
 /// Connections of one component to one database that may be open at once, in all its instances. One for each instance
@@ -32,13 +33,13 @@ const MAX_OPEN: usize = MAX_INSTANCES_OF_APP + MAX_CONNECTIONS;
 pub(super) struct LocalDatabase {
     path: Option<PathBuf>,
     allow_attach_file: bool,
-    queue: Option<Arc<WriteQueue>>,
+    queue: Option<Arc<FileQueue>>,
     places: Arc<Semaphore>,
 }
 
 impl LocalDatabase {
     /// `path` is absolute.
-    pub(super) fn new(path: Option<PathBuf>, allow_attach_file: bool, queues: &WriteQueues) -> Self {
+    pub(super) fn new(path: Option<PathBuf>, allow_attach_file: bool, queues: &FileQueues) -> Self {
         Self {
             queue: path.as_deref().map(|path| queues.of(path)),
             path,
@@ -63,7 +64,7 @@ impl Database for LocalDatabase {
 struct LocalConnection {
     path: Option<PathBuf>,
     allow_attach_file: bool,
-    queue: Option<Arc<WriteQueue>>,
+    queue: Option<Arc<FileQueue>>,
     places: Arc<Semaphore>,
     /// Shared with the statements whose rows are still read, which may outlive the guest's handle.
     worker: Arc<Worker>,

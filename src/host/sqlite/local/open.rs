@@ -10,6 +10,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use super::patience::Patience;
 use crate::host::limits::MAX_BUFFERED;
 
 /// How long a statement waits for another connection's lock; a guest may change it for its own.
@@ -30,13 +31,15 @@ const PROCESS_PRAGMAS: [&str; 4] = [
 
 /// The guest's own number, if it wants another patience.
 const PATIENCE_PRAGMA: &str = "busy_timeout";
+/// The same as a table.
+const PATIENCE_TABLE: &str = "pragma_busy_timeout";
 
 /// What is told to and by a connection while it works.
 #[derive(Default)]
 pub(super) struct Signals {
     /// No one wants the connection any more: statements are interrupted.
     pub(super) closing: AtomicBool,
-    /// The guest has set how long it waits for locks.
+    /// The guest has set how long it waits for locks, or asked: then SQLite waits, which alone knows the answer.
     pub(super) own_patience: AtomicBool,
 }
 
@@ -45,6 +48,7 @@ pub(super) fn open(
     path: Option<&Path>,
     allow_attach_file: bool,
     signals: &Arc<Signals>,
+    patience: Option<&Arc<Patience>>,
 ) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -60,7 +64,10 @@ pub(super) fn open(
         }
         None => Connection::open_in_memory_with_flags(flags)?,
     };
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    match patience.cloned() {
+        Some(patience) => connection.busy_handler(Some(move |tries| patience.wait(tries)))?,
+        None => connection.busy_timeout(BUSY_TIMEOUT)?,
+    }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
     // Guests' SQL must not be able to damage the file in ways that SQLite itself stumbles over.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -72,7 +79,7 @@ pub(super) fn open(
     )?;
     let signals = signals.clone();
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if sets_patience(&context.action) {
+        if concerns_patience(&context.action) {
             signals.own_patience.store(true, Ordering::Relaxed);
         }
         authorize(&context.action, allow_attach_file)
@@ -80,12 +87,12 @@ pub(super) fn open(
     Ok(connection)
 }
 
-fn sets_patience(action: &AuthAction<'_>) -> bool {
-    matches!(
-        action,
-        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
-            if pragma_name.eq_ignore_ascii_case(PATIENCE_PRAGMA)
-    )
+fn concerns_patience(action: &AuthAction<'_>) -> bool {
+    match action {
+        AuthAction::Pragma { pragma_name, .. } => pragma_name.eq_ignore_ascii_case(PATIENCE_PRAGMA),
+        AuthAction::Read { table_name, .. } => table_name.eq_ignore_ascii_case(PATIENCE_TABLE),
+        _ => false,
+    }
 }
 
 /// `VACUUM INTO` is asked about as an attachment, too.

@@ -6,11 +6,11 @@ use super::*;
 use crate::host::sqlite::testing::{execute, rows, text, value};
 
 fn in_memory() -> Arc<dyn Connection> {
-    LocalDatabase::new(None, false, &WriteQueues::default()).connect()
+    LocalDatabase::new(None, false, &FileQueues::default()).connect()
 }
 
 fn at(path: &Path) -> Arc<dyn Connection> {
-    LocalDatabase::new(Some(path.into()), false, &WriteQueues::default()).connect()
+    LocalDatabase::new(Some(path.into()), false, &FileQueues::default()).connect()
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn files_are_attached_only_where_that_is_allowed() {
     execute(&*connection, "ATTACH '' AS one").await.unwrap();
     execute(&*connection, "ATTACH ':memory:' AS two").await.unwrap();
     execute(&*connection, "VACUUM").await.unwrap();
-    let connection = LocalDatabase::new(None, true, &WriteQueues::default()).connect();
+    let connection = LocalDatabase::new(None, true, &FileQueues::default()).connect();
     execute(&*connection, &attach).await.unwrap();
     execute(&*connection, "CREATE TABLE other.t (a)").await.unwrap();
     assert!(path.exists());
@@ -209,7 +209,7 @@ async fn changes_and_the_last_rowid_are_the_connections() {
 
 #[tokio::test]
 async fn each_connection_without_a_file_has_a_database_of_its_own() {
-    let database = LocalDatabase::new(None, false, &WriteQueues::default());
+    let database = LocalDatabase::new(None, false, &FileQueues::default());
     let (one, two) = (database.connect(), database.connect());
     execute(&*one, "CREATE TABLE t (a)").await.unwrap();
     assert_eq!(text(execute(&*two, "SELECT * FROM t").await), "no such table: t");
@@ -232,7 +232,7 @@ async fn a_transaction_left_open_is_rolled_back_with_its_connection() {
 
 #[tokio::test]
 async fn a_long_statement_ends_with_its_connection() {
-    let database = LocalDatabase::new(None, false, &WriteQueues::default());
+    let database = LocalDatabase::new(None, false, &FileQueues::default());
     let connection = database.connect();
     let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
     {
@@ -248,7 +248,7 @@ async fn a_long_statement_ends_with_its_connection() {
 
 #[tokio::test]
 async fn there_are_only_so_many_threads() {
-    let database = LocalDatabase::new(None, false, &WriteQueues::default());
+    let database = LocalDatabase::new(None, false, &FileQueues::default());
     let _others = database
         .places
         .clone()
@@ -412,7 +412,7 @@ async fn what_spin_up_left_is_read_and_added_to() {
 async fn many_writers_of_one_file_all_come_to_their_turn() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.db");
-    let database = LocalDatabase::new(Some(path), false, &WriteQueues::default());
+    let database = LocalDatabase::new(Some(path), false, &FileQueues::default());
     execute(&*database.connect(), "CREATE TABLE t (a)").await.unwrap();
     let writers = (0..16).map(|_| {
         let connection = database.connect();
@@ -437,7 +437,7 @@ async fn many_writers_of_one_file_all_come_to_their_turn() {
 async fn a_connection_with_a_patience_of_its_own_does_not_queue() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data.db");
-    let database = LocalDatabase::new(Some(path), false, &WriteQueues::default());
+    let database = LocalDatabase::new(Some(path), false, &FileQueues::default());
     let (one, two) = (database.connect(), database.connect());
     execute(&*one, "CREATE TABLE t (a)").await.unwrap();
     execute(&*two, "PRAGMA busy_timeout = 0").await.unwrap();
@@ -449,7 +449,9 @@ async fn a_connection_with_a_patience_of_its_own_does_not_queue() {
     // The queue itself is taken.
     let signals = Signals::default();
     let queue = database.queue.clone().unwrap();
-    let _turn = queue.enter(std::time::Duration::ZERO, &signals.closing).unwrap();
+    let _turn = queue
+        .enter(false, std::time::Duration::ZERO, &signals.closing)
+        .unwrap();
     assert_eq!(
         text(execute(&*two, "INSERT INTO t VALUES (1)").await),
         "database is locked"

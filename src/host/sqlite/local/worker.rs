@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionState};
 use tokio::sync::oneshot;
 
 use super::super::connection::{Batch, Error, QueryResult, Value, hold, io, size};
 use super::open::{BUSY_TIMEOUT, Signals, open};
-use super::queue::WriteQueue;
+use super::patience::{Call, Patience};
+use super::queue::FileQueue;
 use super::statement::Statement;
 use crate::host::limits::{MAX_BUFFERED, TOO_LARGE};
 
@@ -67,7 +68,7 @@ pub(super) struct Target {
     pub(super) allow_attach_file: bool,
     pub(super) signals: Arc<Signals>,
     /// Of the file.
-    pub(super) queue: Option<Arc<WriteQueue>>,
+    pub(super) queue: Option<Arc<FileQueue>>,
 }
 
 /// Serves until no one is left who could ask; then the connection closes, and a transaction that is open is rolled back.
@@ -103,6 +104,7 @@ fn run(command: Command, session: Result<&mut Session, Error>) {
                 Err(error) => return drop(reply.send(Err(error))),
             };
             if let Err(Ok(unwanted)) = reply.send(session.begin(&sql, &parameters)) {
+                let _call = session.call();
                 session.end(unwanted.cursor);
             }
         }
@@ -115,6 +117,7 @@ fn run(command: Command, session: Result<&mut Session, Error>) {
         }
         Command::End { cursor } => {
             if let Ok(session) = session {
+                let _call = session.call();
                 session.end(cursor);
             }
         }
@@ -130,7 +133,8 @@ fn run(command: Command, session: Result<&mut Session, Error>) {
 struct Session {
     connection: Rc<Connection>,
     signals: Arc<Signals>,
-    queue: Option<Arc<WriteQueue>>,
+    /// None without a file.
+    patience: Option<Arc<Patience>>,
     /// Prepared before and not in use, the latest last.
     idle: Vec<Statement>,
     /// Statements whose rows are being read.
@@ -140,11 +144,18 @@ struct Session {
 
 impl Session {
     fn open(target: &Target) -> Result<Self, Error> {
-        let connection = open(target.path.as_deref(), target.allow_attach_file, &target.signals);
+        let file = target.path.as_deref().zip(target.queue.clone());
+        let patience = file.map(|(path, queue)| Patience::new(path, queue, target.signals.clone()));
+        let connection = open(
+            target.path.as_deref(),
+            target.allow_attach_file,
+            &target.signals,
+            patience.as_ref(),
+        );
         Ok(Self {
             connection: Rc::new(connection.map_err(io)?),
             signals: target.signals.clone(),
-            queue: target.queue.clone(),
+            patience,
             idle: Vec::new(),
             cursors: HashMap::new(),
             next_cursor: 0,
@@ -156,8 +167,22 @@ impl Session {
         let sql = sql.trim();
         match self.idle.iter().position(|idle| idle.sql() == sql) {
             Some(at) => Ok(self.idle.remove(at)),
-            None => Statement::prepare(&self.connection, sql),
+            None => self.prepare_anew(sql),
         }
+    }
+
+    fn prepare_anew(&self, sql: &str) -> Result<Statement, String> {
+        let own_patience = || self.signals.own_patience.load(Ordering::Relaxed);
+        let before = own_patience();
+        let prepared = Statement::prepare(&self.connection, sql);
+        if own_patience() == before {
+            return prepared;
+        }
+        // SQLite answers and sets while it prepares, so it is asked once more, now that it waits by itself.
+        drop(prepared);
+        let timeout = self.connection.busy_timeout(BUSY_TIMEOUT);
+        timeout.map_err(|error| error.to_string())?;
+        Statement::prepare(&self.connection, sql)
     }
 
     fn keep(&mut self, mut statement: Statement) {
@@ -175,21 +200,20 @@ impl Session {
         Ok((statement, columns))
     }
 
-    /// The queue that the statement has to stand in: it writes, for itself, and waits as long as is usual.
-    fn queue_for(&self, statement: &Statement) -> Option<Arc<WriteQueue>> {
-        let alone = self.connection.is_autocommit()
-            && !statement.is_readonly()
-            && !self.signals.own_patience.load(Ordering::Relaxed);
-        self.queue.clone().filter(|_| alone)
+    /// To be held while a statement is prepared and run.
+    fn call(&self) -> Option<Call> {
+        let patience = self.patience.as_ref()?;
+        let state = self.connection.transaction_state(None::<&str>);
+        Some(patience.call(!matches!(state, Ok(TransactionState::None))))
     }
 
     fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<QueryResult, Error> {
+        let call = self.call();
         let (mut statement, columns) = self.start(sql).map_err(io)?;
         statement.bind(parameters).map_err(io)?;
-        let queue = self.queue_for(&statement);
-        let turn = queue
-            .as_deref()
-            .map(|queue| queue.enter(BUSY_TIMEOUT, &self.signals.closing));
+        if let Some(call) = &call {
+            call.run(statement.is_readonly());
+        }
         let mut rows = Vec::new();
         let mut held = 0;
         while let Some(row) = statement.step().map_err(io)? {
@@ -197,11 +221,12 @@ impl Session {
             rows.push(row);
         }
         self.keep(statement);
-        drop(turn);
         Ok(QueryResult { columns, rows })
     }
 
     fn begin(&mut self, sql: &str, parameters: &[Value]) -> Result<Begun, Error> {
+        // All changes are made before the first row.
+        let call = self.call();
         let (mut statement, columns) = self.start(sql).map_err(io)?;
         let cursor = self.next_cursor;
         self.next_cursor += 1;
@@ -216,21 +241,24 @@ impl Session {
                 cursor,
             });
         }
-        let queue = self.queue_for(&statement);
+        if let Some(call) = &call {
+            call.run(statement.is_readonly());
+        }
         self.cursors.insert(cursor, statement);
-        let signals = self.signals.clone();
-        // All changes are made before the first row.
-        let _turn = queue
-            .as_deref()
-            .map(|queue| queue.enter(BUSY_TIMEOUT, &signals.closing));
         Ok(Begun {
             columns,
-            first: self.next(cursor),
+            first: self.read(cursor),
             cursor,
         })
     }
 
+    /// More rows. What was changed is committed with the last one.
     fn next(&mut self, cursor: u64) -> Batch {
+        let _call = self.call();
+        self.read(cursor)
+    }
+
+    fn read(&mut self, cursor: u64) -> Batch {
         let mut rows = Vec::new();
         let Some(statement) = self.cursors.get_mut(&cursor) else {
             return Batch {
