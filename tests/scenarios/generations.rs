@@ -7,7 +7,7 @@ use crate::support::prelude::*;
 
 #[tokio::test]
 async fn a_module_of_spin_sdk_2_sees_its_request_its_files_and_its_environment() {
-    let component = Component::new("sdk2", guest("rust-sdk2"))
+    let component = Component::new("sdk2", guest("sdk2"))
         .env("GREETING", "good day")
         .file("data/hello.txt", "from a file");
     let app = App::new("sdk2").component(component).route("/...", "sdk2");
@@ -58,10 +58,10 @@ async fn both_release_candidates_of_2023_are_served() {
 async fn a_guest_of_2023_calls_out_as_far_as_it_is_allowed() {
     let (_target_daemon, _target_layout, target) = served(&App::of("probe", "1")).await;
     let url = HeaderValue::try_from(format!("http://{target}/echo")).unwrap();
-    let allowed = Component::new("sdk2", guest("rust-sdk2")).allow(&format!("http://{target}"));
+    let allowed = Component::new("sdk2", guest("sdk2")).allow(&format!("http://{target}"));
     for (component, status, starts) in [
         (allowed, 200, "200 method PUT\n"),
-        (Component::new("sdk2", guest("rust-sdk2")), 502, ""),
+        (Component::new("sdk2", guest("sdk2")), 502, ""),
     ] {
         let app = App::new("sdk2").component(component).route("/...", "sdk2");
         let (_daemon, _layout, address) = served(&app).await;

@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceTable, ResourceType};
+use wasmtime::{Engine, Store, bail};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -43,7 +44,7 @@ impl Guest {
         let (once, module): (_, &[u8]) = match self {
             Guest::Sdk2 => (
                 &SDK2,
-                include_bytes!("../../../../tests/guests/prebuilt/rust-sdk2.wasm"),
+                include_bytes!("../../../../tests/guests/prebuilt/sdk2.wasm"),
             ),
             Guest::Direct(Candidate::October) => (
                 &OCTOBER,
@@ -83,6 +84,32 @@ pub(super) fn linker() -> Linker<State> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).unwrap();
     add_to_linker(&mut linker).unwrap();
     linker
+}
+
+/// Spin's own interfaces, which the guest of SDK 2 imports too and which are not tried here.
+fn refuse_spins_interfaces(linker: &mut Linker<State>, component: &Component) {
+    for (name, import) in component.component_type().imports(&ENGINE) {
+        let ComponentItem::ComponentInstance(interface) = import.ty else {
+            continue;
+        };
+        if !name.starts_with("fermyon:spin/") {
+            continue;
+        }
+        let mut instance = linker.instance(name).unwrap();
+        for (item, export) in interface.exports(&ENGINE) {
+            match export.ty {
+                ComponentItem::ComponentFunc(_) => instance
+                    .func_new(item, |_, _, _, _| {
+                        bail!("this host has none of Spin's interfaces")
+                    })
+                    .unwrap(),
+                ComponentItem::Resource(_) => instance
+                    .resource(item, ResourceType::host::<()>(), |_, _| Ok(()))
+                    .unwrap(),
+                _ => {}
+            }
+        }
+    }
 }
 
 pub(super) struct State {
@@ -237,7 +264,9 @@ where
         hooks: sent.clone(),
     };
     let mut store = Store::new(&ENGINE, state);
-    let pre = linker().instantiate_pre(guest.component()).unwrap();
+    let mut linker = linker();
+    refuse_spins_interfaces(&mut linker, guest.component());
+    let pre = linker.instantiate_pre(guest.component()).unwrap();
     let handler = Handler::new(pre, guest.candidate()).unwrap();
     let (sender, receiver) = oneshot::channel();
     let guest = tokio::spawn(async move { handler.handle(&mut store, Scheme::Http, request, sender).await });
