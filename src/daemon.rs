@@ -14,7 +14,7 @@ use crate::admin;
 use crate::cli::Bars;
 use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOptions};
 use crate::host::{self, Host};
-use crate::launch::{AppLauncher, Parts, Pins, SharedTriggers};
+use crate::launch::{AppLauncher, Kinds, Parts, Pins};
 use crate::loader::Loader;
 use crate::net::HttpClient;
 use crate::oci::{LogProgress, Progress, Puller, PullerConfig, Resolutions, Store};
@@ -216,7 +216,7 @@ fn launcher(settings: &Settings, directories: &Directories, host: Arc<Host>) -> 
         client: HttpClient::with_system_roots(),
         runtime_config,
         listeners: Listeners::default(),
-        triggers: SharedTriggers::default(),
+        kinds: Kinds::default(),
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,
         pins,

@@ -21,6 +21,7 @@
 //! | [`variables`] | templates and the values behind them | wasm |
 //! | [`runtime`] | the one engine, the linker, the store's data, the epoch clock | sockets, registries |
 //! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
+//! | [`errors`] | an error and its causes in one line | |
 //! | [`tasks`] | named spawn, the drain token and the force token | |
 //! | [`telemetry`] | the log subscriber | |
 //!
@@ -59,6 +60,7 @@ pub mod app;
 pub mod cli;
 pub mod control;
 pub mod daemon;
+pub mod errors;
 pub mod host;
 pub mod launch;
 pub mod loader;

@@ -1,5 +1,6 @@
 //! One module for each host interface: what it takes from the app, what it keeps for an instance, how it is linked.
 
+mod connections;
 mod context;
 mod error;
 mod http;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use error::LaunchFailure;
 pub use pins::Pins;
 pub use pipe::PreparedApp;
-pub use triggers::SharedTriggers;
+pub use triggers::Kinds;
 
 use wasmtime_wasi_http::WasiBody;
 
@@ -53,7 +53,7 @@ pub struct Parts {
     /// The daemon's, for every app.
     pub runtime_config: RuntimeConfig,
     pub listeners: Listeners,
-    pub triggers: SharedTriggers,
+    pub kinds: Kinds,
     /// Where relative state directories are.
     pub state_root: PathBuf,
     /// Whether `SPIN_VARIABLE_*` of the process reach every app.

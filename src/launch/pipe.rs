@@ -120,6 +120,13 @@ impl Parts {
         digest: Digest,
     ) -> Result<PreparedApp, LaunchFailure> {
         let mut config = self.runtime_config(spec).await?;
+        if let Some(log_dir) = &config.log_dir {
+            tracing::warn!(
+                app = id.as_str(),
+                log_dir = %log_dir.display(),
+                "`log_dir` of the runtime configuration has no effect: what guests print goes to this log"
+            );
+        }
         let state_dir = self.make_state_dir(spec, &config).await?;
         config.resolve_store_paths(&state_dir);
         let artifact = self.puller.pull(&spec.reference, &digest).await?;
@@ -127,7 +134,7 @@ impl Parts {
             AppConfig::Locked(json) => LockedApp::parse(json)?,
             AppConfig::PlainWasm { digest, name } => LockedApp::plain_wasm(name, digest),
         };
-        let plans = Plans::new(&app, spec)?;
+        let plans = Plans::new(&self.kinds, &app, spec)?;
         if plans.has_http() && spec.address == Address::Absent {
             return Err(LaunchFailure::NoAddress);
         }

@@ -14,50 +14,30 @@ use crate::control::{Finished, ResolvedAddress};
 use crate::manifest::AppSpec;
 use crate::tasks;
 use crate::trigger::command::{self, CommandApp, CommandOutcome, CommandPlan};
-use crate::trigger::cron::{self, CronApp, CronPlan, CronShared};
+use crate::trigger::cron::CronShared;
 use crate::trigger::http::{self, HttpApp, HttpPlan, ListenAddress, RunningHttp};
-use crate::trigger::mqtt::{self, MqttApp, MqttPlan, MqttShared};
-use crate::trigger::redis::{self, RedisApp, RedisPlan, RedisShared};
-use crate::trigger::sqs::{self, SqsApp, SqsPlan, SqsShared};
-use crate::trigger::{AppInput, Running};
+use crate::trigger::mqtt::MqttShared;
+use crate::trigger::redis::RedisShared;
+use crate::trigger::sqs::SqsShared;
+use crate::trigger::{AnyEventKind, AnyEventPlan, AppInput, Running, StartEvents};
 
-/// Every kind of trigger that this host runs.
-const KINDS: [&str; 6] = [
-    http::KIND,
-    redis::KIND,
-    mqtt::KIND,
-    cron::KIND,
-    command::KIND,
-    sqs::KIND,
-];
-
-/// What triggers of each kind share in the process: subscriptions and clocks outlive the versions of an app.
-#[derive(Clone, Default)]
-pub struct SharedTriggers {
-    redis: RedisShared,
-    mqtt: MqttShared,
-    cron: CronShared,
-    sqs: SqsShared,
+/// Every kind of trigger that this host runs, with what its triggers share in the process.
+pub struct Kinds {
+    events: Vec<Box<dyn AnyEventKind>>,
 }
 
 /// What an app's triggers say, before anything is loaded.
 pub(super) struct Plans {
     http: Option<HttpPlan>,
-    redis: Option<RedisPlan>,
-    mqtt: Option<MqttPlan>,
-    cron: Option<CronPlan>,
+    events: Vec<Box<dyn AnyEventPlan>>,
     command: Option<CommandPlan>,
-    sqs: Option<SqsPlan>,
 }
 
 /// Triggers that only need to be started.
 pub(super) struct PreparedTriggers {
     http: Option<Arc<HttpApp>>,
-    redis: Option<RedisApp>,
-    mqtt: Option<MqttApp>,
-    cron: Option<CronApp>,
+    events: Vec<StartEvents>,
     command: Option<CommandApp>,
-    sqs: Option<SqsApp>,
 }
 
 /// Triggers that run.
@@ -68,34 +48,53 @@ pub(super) struct Started {
     pub(super) command: Option<Running<CommandOutcome>>,
 }
 
+impl Default for Kinds {
+    /// The one list of kinds for events. HTTP is not among them, which needs an address, nor is a command, which ends.
+    fn default() -> Self {
+        Self {
+            events: vec![
+                Box::new(RedisShared::default()),
+                Box::new(MqttShared::default()),
+                Box::new(CronShared::default()),
+                Box::new(SqsShared::default()),
+            ],
+        }
+    }
+}
+
+impl Kinds {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let events = self.events.iter().map(|kind| kind.name());
+        [http::KIND].into_iter().chain(events).chain([command::KIND])
+    }
+}
+
 impl Plans {
     /// Refuses an app with triggers of a kind that this host does not run: a half of it would not be the app.
-    pub(super) fn new(app: &LockedApp, spec: &AppSpec) -> Result<Self, LaunchFailure> {
+    pub(super) fn new(known: &Kinds, app: &LockedApp, spec: &AppSpec) -> Result<Self, LaunchFailure> {
         let kinds: BTreeSet<&str> = app.triggers.iter().map(|trigger| &*trigger.kind).collect();
         let unknown: Vec<String> = kinds
             .iter()
-            .filter(|kind| !KINDS.contains(kind))
+            .filter(|kind| known.names().all(|name| name != **kind))
             .map(|kind| format!("`{kind}`"))
             .collect();
         if !unknown.is_empty() {
             return Err(LaunchFailure::UnknownTriggers {
                 unknown: unknown.join(", "),
-                known: KINDS.join(", "),
+                known: known.names().collect::<Vec<_>>().join(", "),
             });
         }
         if kinds.is_empty() {
             return Err(LaunchFailure::NoTriggers);
         }
         let has = |kind| kinds.contains(kind);
+        let events = known.events.iter().filter(|kind| has(kind.name()));
         Ok(Self {
             http: has(http::KIND).then(|| HttpPlan::new(app)).transpose()?,
-            redis: has(redis::KIND).then(|| RedisPlan::new(app)).transpose()?,
-            mqtt: has(mqtt::KIND).then(|| MqttPlan::new(app)).transpose()?,
-            cron: has(cron::KIND)
-                .then(|| CronPlan::new(app, spec.timezone))
-                .transpose()?,
+            events: events
+                .map(|kind| kind.plan(app, spec.timezone))
+                .collect::<Result<_, _>>()?,
             command: has(command::KIND).then(|| CommandPlan::new(app)).transpose()?,
-            sqs: has(sqs::KIND).then(|| SqsPlan::new(app)).transpose()?,
         })
     }
 
@@ -111,28 +110,11 @@ impl Plans {
 
     /// The components that have to be loaded: others are not looked at.
     pub(super) fn components<'a>(&'a self, app: &'a LockedApp) -> Vec<&'a Component> {
-        let mut ids: BTreeSet<&str> = BTreeSet::new();
-        let mut add = |component: &'a Component| {
-            ids.insert(&component.id);
-        };
-        if let Some(plan) = &self.http {
-            plan.components(app).for_each(&mut add);
-        }
-        if let Some(plan) = &self.redis {
-            plan.components(app).for_each(&mut add);
-        }
-        if let Some(plan) = &self.mqtt {
-            plan.components(app).for_each(&mut add);
-        }
-        if let Some(plan) = &self.cron {
-            plan.components(app).for_each(&mut add);
-        }
-        if let Some(plan) = &self.command {
-            plan.components(app).for_each(&mut add);
-        }
-        if let Some(plan) = &self.sqs {
-            plan.components(app).for_each(&mut add);
-        }
+        let http = self.http.iter().flat_map(|plan| plan.components(app));
+        let events = self.events.iter().flat_map(|plan| plan.components(app));
+        let command = self.command.iter().flat_map(|plan| plan.components(app));
+        let named = http.chain(events).chain(command);
+        let ids: BTreeSet<&str> = named.map(|component| &*component.id).collect();
         app.components
             .iter()
             .filter(|component| ids.contains(&*component.id))
@@ -146,31 +128,22 @@ impl Plans {
         input: &AppInput<'_>,
     ) -> Result<PreparedTriggers, LaunchFailure> {
         let runtime = &parts.runtime;
+        let http = match self.http {
+            Some(plan) => Some(http::prepare(runtime, plan, input).await?),
+            None => None,
+        };
+        let mut events = Vec::new();
+        for plan in self.events {
+            events.push(plan.prepare(runtime, input).await?);
+        }
+        let command = match self.command {
+            Some(plan) => Some(command::prepare(runtime, plan, input).await?),
+            None => None,
+        };
         Ok(PreparedTriggers {
-            http: match self.http {
-                Some(plan) => Some(http::prepare(runtime, plan, input).await?),
-                None => None,
-            },
-            redis: match self.redis {
-                Some(plan) => Some(redis::prepare(runtime, plan, input).await?),
-                None => None,
-            },
-            mqtt: match self.mqtt {
-                Some(plan) => Some(mqtt::prepare(runtime, plan, input).await?),
-                None => None,
-            },
-            cron: match self.cron {
-                Some(plan) => Some(cron::prepare(runtime, plan, input).await?),
-                None => None,
-            },
-            command: match self.command {
-                Some(plan) => Some(command::prepare(runtime, plan, input).await?),
-                None => None,
-            },
-            sqs: match self.sqs {
-                Some(plan) => Some(sqs::prepare(runtime, plan, input).await?),
-                None => None,
-            },
+            http,
+            events,
+            command,
         })
     }
 }
@@ -200,17 +173,10 @@ impl PreparedTriggers {
             }
             None => None,
         };
-        let shared = &parts.triggers;
-        let mut events = Vec::new();
-        events.extend(self.redis.map(|app| redis::start(&shared.redis, app)));
-        events.extend(self.mqtt.map(|app| mqtt::start(&shared.mqtt, app)));
-        events.extend(self.cron.map(|app| cron::start(&shared.cron, app)));
-        events.extend(self.sqs.map(|app| sqs::start(&shared.sqs, app)));
-        let command = self.command.filter(|_| !done).map(command::start);
         Ok(Started {
             http,
-            events,
-            command,
+            events: self.events.into_iter().map(|start| start()).collect(),
+            command: self.command.filter(|_| !done).map(command::start),
         })
     }
 }

@@ -23,8 +23,6 @@ mod store;
 mod unpack;
 
 #[cfg(test)]
-mod registry_tests;
-#[cfg(test)]
 mod testing;
 
 pub use auth::CredentialSources;

@@ -13,5 +13,5 @@ pub mod mqtt;
 pub mod redis;
 pub mod sqs;
 
-pub use event::{PlanError, PrepareError, Running};
+pub use event::{AnyEventKind, AnyEventPlan, EventKind, PlanError, PrepareError, Running, StartEvents};
 pub use guest::{AppInput, PreparedComponent};

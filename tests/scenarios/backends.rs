@@ -28,7 +28,7 @@ fn app() -> App {
 }
 
 /// Runs a script of calls in one instance; the results.
-async fn run(address: SocketAddr, interface: &str, script: &[Value]) -> Vec<Value> {
+pub async fn run(address: SocketAddr, interface: &str, script: &[Value]) -> Vec<Value> {
     let script: Vec<String> = script.iter().map(Value::to_string).collect();
     let mut connection = Connection::open(address).await.expect("it listens");
     let reply = connection

@@ -12,6 +12,7 @@ mod edits;
 mod files;
 mod generations;
 mod imports;
+mod key_value;
 mod languages;
 mod list;
 mod outbound;

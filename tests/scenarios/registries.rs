@@ -16,6 +16,18 @@ fn packed(version: &str) -> Artifact {
     Artifact::of(&App::of("probe", version), Shape::Spin4)
 }
 
+fn assert_no_blob_twice(registry: &Registry) {
+    let mut blobs: Vec<_> = registry
+        .accesses()
+        .into_iter()
+        .filter(|access| access.is_blob())
+        .collect();
+    let all = blobs.len();
+    blobs.sort_by(|a, b| a.path.cmp(&b.path));
+    blobs.dedup_by(|a, b| a.path == b.path);
+    assert_eq!(blobs.len(), all, "{blobs:?}");
+}
+
 /// Docker's configuration for one registry.
 fn docker_config(registry: &Registry, entry: serde_json::Value) -> String {
     json!({"auths": {registry.host(): entry}}).to_string()
@@ -51,15 +63,59 @@ async fn no_blob_is_fetched_twice() {
     daemon.start_again().await;
     daemon.wait_state("one", "running").await;
 
-    let mut blobs: Vec<_> = registry
-        .accesses()
-        .into_iter()
-        .filter(|access| access.is_blob())
-        .collect();
-    let all = blobs.len();
-    blobs.sort_by(|a, b| a.path.cmp(&b.path));
-    blobs.dedup_by(|a, b| a.path == b.path);
-    assert_eq!(blobs.len(), all, "{blobs:?}");
+    assert_no_blob_twice(&registry);
+}
+
+#[tokio::test]
+async fn apps_that_start_together_fetch_each_blob_once() {
+    let registry = Registry::plain().await;
+    let reference = registry.push_artifact(&packed("1"), "apps/probe:v1").await;
+    let ids: Vec<String> = (0..8).map(|number| format!("app{number}")).collect();
+    let mut builder = Daemon::builder().own_cache();
+    for id in &ids {
+        builder = builder.app(id, &app_file(&reference));
+    }
+    let daemon = builder.start().await;
+    for id in &ids {
+        daemon.wait_state(id, "running").await;
+    }
+    assert_no_blob_twice(&registry);
+}
+
+#[tokio::test]
+async fn what_a_registry_does_not_have_is_told_by_its_name() {
+    let registry = Registry::plain().await;
+    registry.push_artifact(&packed("1"), "apps/probe:v1").await;
+    let reference = registry.reference("apps/probe:v9");
+    let daemon = Daemon::builder()
+        .own_cache()
+        .app("app", &app_file(&reference))
+        .start()
+        .await;
+    daemon.wait_error("app", "apps/probe:v9").await;
+}
+
+#[tokio::test]
+async fn who_was_refused_is_told_without_the_password_and_a_later_login_is_heard() {
+    let registry = Registry::with_password().await;
+    let reference = registry.push_artifact(&packed("1"), "private/probe:v1").await;
+    let daemon = Daemon::builder()
+        .own_cache()
+        .home_file(".config/fermyon/registry-auth.json", "{}")
+        .start()
+        .await;
+    daemon.write_app("app", &app_file(&reference));
+    daemon.wait_error("app", "with no credentials").await;
+    let login = |password: &str| {
+        let pair = STANDARD.encode(format!("{USER}:{password}"));
+        let file = daemon.root().join("home/.config/fermyon/registry-auth.json");
+        std::fs::write(file, json!({"auths": {registry.host(): pair}}).to_string()).unwrap();
+    };
+    login("wrong battery");
+    let app = daemon.wait_error("app", &format!("user \"{USER}\" from")).await;
+    assert!(!app.error().contains("battery"), "{}", app.error());
+    login(PASSWORD);
+    daemon.address("app").await;
 }
 
 #[tokio::test]

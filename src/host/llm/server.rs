@@ -8,6 +8,7 @@ use url::Url;
 
 use super::backends::LlmBackends;
 use super::bindings::fermyon::spin2_0_0::llm::Error;
+use crate::errors::chain;
 use crate::host::limits::{MAX_BUFFERED, TOO_LARGE};
 use crate::variables::Secret;
 
@@ -63,7 +64,7 @@ impl Server {
             .header(AUTHORIZATION, self.authorization.clone())
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body);
-        let broken = |error| failed(format!("request error: {}", chain(error)));
+        let broken = |error| failed(format!("request error: {}", told(error)));
         let mut response = request.send().await.map_err(broken)?;
         let mut answer = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(broken)? {
@@ -85,14 +86,6 @@ impl Server {
 }
 
 /// The error with its causes, without the address, which may hold a password.
-fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+fn told(error: reqwest::Error) -> String {
+    chain(&error.without_url())
 }

@@ -22,7 +22,7 @@ const IGNORED_NUMBERS: [&str; 7] = [
 const MAX_CONNECT: usize = u16::MAX as usize;
 
 /// What a guest says of itself beside the address.
-pub(super) struct Login {
+pub(in crate::host) struct Login {
     pub(super) username: String,
     pub(super) password: String,
     /// How long the connection may be silent; 0 is any time.

@@ -5,7 +5,7 @@ use rumqttc::ConnectionError;
 use crate::net::ReachError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Error {
+pub(in crate::host) enum Error {
     InvalidAddress,
     TooManyConnections,
     ConnectionFailed(String),

@@ -30,7 +30,7 @@ pub(super) struct Links {
 }
 
 /// A share in a link. The last one leaves the connection to the pool.
-pub(super) struct Publisher {
+pub(in crate::host) struct Publisher {
     link: Arc<Link>,
     links: Arc<Links>,
 }

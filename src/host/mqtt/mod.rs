@@ -6,10 +6,10 @@
 //! it resolves names itself, past the networks that the operator blocks, and does not tell which message was acknowledged.
 
 mod address;
-mod connection;
 mod error;
 mod link;
 mod links;
+mod publish;
 mod v2;
 mod v3;
 mod wire;
@@ -20,6 +20,7 @@ use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::Publish;
 use wasmtime::component::{HasSelf, Linker};
 
+use super::connections::{self, Connect};
 use super::context::ComponentContext;
 use super::error::InterfaceError;
 use super::permission::OutboundPermission;
@@ -43,11 +44,15 @@ mod bindings {
         world: "mqtt",
         imports: { default: async | trappable },
         with: {
-            "fermyon:spin/mqtt@2.0.0.connection": super::connection::Connection,
-            "spin:mqtt/mqtt@3.0.0.connection": super::connection::Connection,
+            "fermyon:spin/mqtt@2.0.0.connection": super::Connection,
+            "spin:mqtt/mqtt@3.0.0.connection": super::Connection,
         },
     });
 }
+
+/// `connection`.
+#[expect(unreachable_pub, reason = "the generated bindings export it")]
+pub type Connection = connections::Connection<Publisher>;
 
 /// What all instances of one component share.
 pub(super) struct Mqtt {
@@ -97,6 +102,20 @@ impl Mqtt {
             )));
         }
         Ok(Publish::new(topic, qos, payload))
+    }
+}
+
+impl Connect for Mqtt {
+    type Address = (String, Login);
+    type Session = Publisher;
+    type Error = Error;
+
+    fn too_many() -> Error {
+        Error::TooManyConnections
+    }
+
+    async fn connect(&self, (address, login): (String, Login)) -> Result<Publisher, Error> {
+        self.open(&address, login).await
     }
 }
 

@@ -3,11 +3,12 @@
 use rumqttc::QoS;
 use wasmtime::component::Resource;
 
-use super::Mqtt;
 use super::address::Login;
 use super::bindings::fermyon::spin2_0_0::mqtt as v2;
-use super::connection::{Connection, Handles, publish};
 use super::error::Error;
+use super::publish::publish;
+use super::{Connection, Mqtt};
+use crate::host::connections::{close, open, session};
 use crate::runtime::HostState;
 
 impl v2::Host for HostState {}
@@ -20,17 +21,13 @@ impl v2::HostConnection for HostState {
         password: String,
         keep_alive_secs: u64,
     ) -> wasmtime::Result<Result<Resource<Connection>, v2::Error>> {
-        let mqtt = self.interface::<Mqtt>()?;
-        let handles = self.local::<Handles>().clone();
         let login = Login {
             username,
             password,
             keep_alive_secs,
         };
-        Ok(match Connection::open(&mqtt, &handles, &address, login).await {
-            Ok(connection) => Ok(self.table().push(connection)?),
-            Err(error) => Err(error.into()),
-        })
+        let opened = open::<Mqtt>(self, (address, login)).await?;
+        Ok(opened.map_err(Into::into))
     }
 
     async fn publish(
@@ -41,14 +38,13 @@ impl v2::HostConnection for HostState {
         qos: v2::Qos,
     ) -> wasmtime::Result<Result<(), v2::Error>> {
         let mqtt = self.interface::<Mqtt>()?;
-        let publisher = self.table().get(&connection)?.publisher();
+        let publisher = session(self, &connection)?;
         let published = publish(&mqtt, &publisher, topic, payload, qos.into()).await;
         Ok(published.map_err(Into::into))
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table().delete(connection)?;
-        Ok(())
+        close(self, connection)
     }
 }
 

@@ -3,19 +3,19 @@
 use rumqttc::QoS;
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
-use super::Mqtt;
 use super::address::Login;
 use super::bindings::spin::mqtt::mqtt as v3;
-use super::connection::{Connection, Handles, publish};
 use super::error::Error;
+use super::publish::publish;
+use super::{Connection, Mqtt};
+use crate::host::connections::{close, open_async, session};
 use crate::runtime::HostState;
 
 impl v3::Host for HostState {}
 
 impl v3::HostConnection for HostState {
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table().delete(connection)?;
-        Ok(())
+        close(self, connection)
     }
 }
 
@@ -27,19 +27,13 @@ impl<T: Send> v3::HostConnectionWithStore<T> for HasSelf<HostState> {
         password: String,
         keep_alive_secs: u64,
     ) -> wasmtime::Result<Result<Resource<Connection>, v3::Error>> {
-        let (mqtt, handles) = accessor.with(|mut access| -> wasmtime::Result<_> {
-            let state = access.get();
-            Ok((state.interface::<Mqtt>()?, state.local::<Handles>().clone()))
-        })?;
         let login = Login {
             username,
             password,
             keep_alive_secs,
         };
-        match Connection::open(&mqtt, &handles, &address, login).await {
-            Ok(connection) => accessor.with(|mut access| Ok(Ok(access.get().table().push(connection)?))),
-            Err(error) => Ok(Err(error.into())),
-        }
+        let opened = open_async::<Mqtt>(accessor, (address, login)).await?;
+        Ok(opened.map_err(Into::into))
     }
 
     async fn publish(
@@ -51,7 +45,7 @@ impl<T: Send> v3::HostConnectionWithStore<T> for HasSelf<HostState> {
     ) -> wasmtime::Result<Result<(), v3::Error>> {
         let (mqtt, publisher) = accessor.with(|mut access| -> wasmtime::Result<_> {
             let state = access.get();
-            let publisher = state.table().get(&connection)?.publisher();
+            let publisher = session(state, &connection)?;
             Ok((state.interface::<Mqtt>()?, publisher))
         })?;
         let published = publish(&mqtt, &publisher, topic, payload, qos.into()).await;

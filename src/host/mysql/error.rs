@@ -6,7 +6,7 @@ use crate::host::limits::TOO_LARGE;
 use crate::net::ReachError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Error {
+pub(in crate::host) enum Error {
     ConnectionFailed(String),
     QueryFailed(String),
     ValueConversionFailed(String),

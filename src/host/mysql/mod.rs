@@ -5,7 +5,6 @@
 //! database, transaction, variables) and goes back to its app's pool.
 
 mod address;
-mod connection;
 mod convert;
 mod error;
 mod live;
@@ -22,6 +21,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker};
 
+use super::connections::{self, Connect};
 use super::context::ComponentContext;
 use super::error::InterfaceError;
 use super::permission::OutboundPermission;
@@ -43,11 +43,15 @@ mod bindings {
         world: "mysql",
         imports: { default: async | trappable },
         with: {
-            "fermyon:spin/mysql@2.0.0.connection": super::connection::Connection,
-            "spin:mysql/mysql@3.0.0.connection": super::connection::Connection,
+            "fermyon:spin/mysql@2.0.0.connection": super::Connection,
+            "spin:mysql/mysql@3.0.0.connection": super::Connection,
         },
     });
 }
+
+/// `connection`.
+#[expect(unreachable_pub, reason = "the generated bindings export it")]
+pub type Connection = connections::Connection<Session>;
 
 /// What all instances of one component share.
 pub(super) struct Mysql {
@@ -77,6 +81,20 @@ impl Mysql {
         let target = Arc::new(Target::parse(address)?);
         let live = Live::lease(&self.pool, &target).await?;
         Ok(Session::new(self.pool.clone(), target, live))
+    }
+}
+
+impl Connect for Mysql {
+    type Address = String;
+    type Session = Session;
+    type Error = Error;
+
+    fn too_many() -> Error {
+        Error::ConnectionFailed("too many connections".into())
+    }
+
+    async fn connect(&self, address: String) -> Result<Session, Error> {
+        self.open(&address).await
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) type QueryResult<'a> = mysql_async::QueryResult<'a, 'static, BinaryPr
 pub(super) type RowSet = (Vec<Column>, Vec<Vec<Value>>);
 
 /// A connection in use; a new one takes its place when it is lost and had nothing that the new one lacks.
-pub(super) struct Session {
+pub(in crate::host) struct Session {
     pool: Arc<Pool>,
     target: Arc<Target>,
     slot: Arc<Mutex<Slot>>,

@@ -2,11 +2,11 @@
 
 use wasmtime::component::Resource;
 
-use super::Mysql;
 use super::bindings::fermyon::spin2_0_0::mysql as v2;
 use super::bindings::fermyon::spin2_0_0::rdbms_types as types;
-use super::connection::{Connection, Handles};
 use super::session::RowSet;
+use super::{Connection, Mysql};
+use crate::host::connections::{close, open, session};
 use crate::runtime::HostState;
 
 impl types::Host for HostState {}
@@ -18,12 +18,7 @@ impl v2::HostConnection for HostState {
         &mut self,
         address: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, types::Error>> {
-        let mysql = self.interface::<Mysql>()?;
-        let handles = self.local::<Handles>().clone();
-        Ok(match Connection::open(&mysql, &handles, &address).await {
-            Ok(connection) => Ok(self.table().push(connection)?),
-            Err(error) => Err(error.into()),
-        })
+        Ok(open::<Mysql>(self, address).await?.map_err(Into::into))
     }
 
     async fn query(
@@ -32,7 +27,7 @@ impl v2::HostConnection for HostState {
         statement: String,
         parameters: Vec<types::ParameterValue>,
     ) -> wasmtime::Result<Result<types::RowSet, types::Error>> {
-        let session = self.table().get(&connection)?.session();
+        let session = session(self, &connection)?;
         let parameters = parameters.into_iter().map(Into::into).collect();
         let result = session.query(&statement, parameters).await;
         Ok(result.map(Into::into).map_err(Into::into))
@@ -44,14 +39,13 @@ impl v2::HostConnection for HostState {
         statement: String,
         parameters: Vec<types::ParameterValue>,
     ) -> wasmtime::Result<Result<(), types::Error>> {
-        let session = self.table().get(&connection)?.session();
+        let session = session(self, &connection)?;
         let parameters = parameters.into_iter().map(Into::into).collect();
         Ok(session.execute(&statement, parameters).await.map_err(Into::into))
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table().delete(connection)?;
-        Ok(())
+        close(self, connection)
     }
 }
 

@@ -1,19 +1,14 @@
 //! `spin:mysql/mysql@3.0.0`: rows come as a stream, and a guest may do other things while it waits.
 
-use std::sync::Arc;
-
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
-use super::Mysql;
 use super::bindings::spin::mysql::mysql as v3;
-use super::connection::{Connection, Handles};
 use super::error::Error;
 use super::rows::{Producer, Streamed};
-use super::session::Session;
 use super::value::Value;
+use super::{Connection, Mysql};
+use crate::host::connections::{close, open_async, session_async};
 use crate::runtime::HostState;
-
-type Host = HasSelf<HostState>;
 
 /// Columns; rows; how the rows ended.
 type Query = (
@@ -22,35 +17,21 @@ type Query = (
     FutureReader<Result<(), v3::Error>>,
 );
 
-fn session<T: Send>(
-    accessor: &Accessor<T, Host>,
-    connection: &Resource<Connection>,
-) -> wasmtime::Result<Arc<Session>> {
-    accessor.with(|mut access| Ok(access.get().table().get(connection)?.session()))
-}
-
 impl v3::Host for HostState {}
 
 impl v3::HostConnection for HostState {
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table().delete(connection)?;
-        Ok(())
+        close(self, connection)
     }
 }
 
-impl<T: Send> v3::HostConnectionWithStore<T> for Host {
+impl<T: Send> v3::HostConnectionWithStore<T> for HasSelf<HostState> {
     async fn open(
         accessor: &Accessor<T, Self>,
         address: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, v3::Error>> {
-        let (mysql, handles) = accessor.with(|mut access| -> wasmtime::Result<_> {
-            let state = access.get();
-            Ok((state.interface::<Mysql>()?, state.local::<Handles>().clone()))
-        })?;
-        match Connection::open(&mysql, &handles, &address).await {
-            Ok(connection) => accessor.with(|mut access| Ok(Ok(access.get().table().push(connection)?))),
-            Err(error) => Ok(Err(error.into())),
-        }
+        let opened = open_async::<Mysql>(accessor, address).await?;
+        Ok(opened.map_err(Into::into))
     }
 
     async fn query(
@@ -59,7 +40,7 @@ impl<T: Send> v3::HostConnectionWithStore<T> for Host {
         statement: String,
         parameters: Vec<v3::ParameterValue>,
     ) -> wasmtime::Result<Result<Query, v3::Error>> {
-        let session = session(accessor, &connection)?;
+        let session = session_async(accessor, &connection)?;
         let parameters = parameters.into_iter().map(Into::into).collect();
         let Streamed { columns, rows, end } = match session.stream(statement, parameters).await {
             Ok(streamed) => streamed,
@@ -84,7 +65,7 @@ impl<T: Send> v3::HostConnectionWithStore<T> for Host {
         statement: String,
         parameters: Vec<v3::ParameterValue>,
     ) -> wasmtime::Result<Result<(), v3::Error>> {
-        let session = session(accessor, &connection)?;
+        let session = session_async(accessor, &connection)?;
         let parameters = parameters.into_iter().map(Into::into).collect();
         Ok(session.execute(&statement, parameters).await.map_err(Into::into))
     }

@@ -5,6 +5,9 @@
 //! are its own. Between guests a session is cleaned and kept for the next one of the same component, address and authority.
 
 mod address;
+mod builder;
+mod connection;
+mod convert;
 mod decode;
 mod encode;
 mod error;
@@ -16,10 +19,7 @@ mod numeric;
 mod pool;
 mod session;
 mod tls;
-mod v1;
-mod v2;
-mod v3;
-mod v4;
+mod unversioned;
 mod v4_async;
 mod value;
 

@@ -13,10 +13,10 @@ use wasmtime::component::{
 };
 
 use super::bindings::spin::postgres4_2_0::postgres as wit;
+use super::convert::parameters;
 use super::error::Error;
 use super::handles::{self, Connection, ConnectionBuilder, Opening};
 use super::session::row_size;
-use super::v4::{columns, error, parameters, row};
 use super::value::Row;
 use crate::runtime::HostState;
 
@@ -61,11 +61,13 @@ impl wit::HostConnectionWithStore<HostState> for Own {
         >,
     > {
         let session = accessor.with(|mut access| handles::session(access.get(), &connection))?;
-        let mut rows = match session.rows(&statement, parameters(params)).await {
+        let rows = async { session.rows(&statement, parameters(params)?).await };
+        let mut rows = match rows.await {
             Ok(rows) => rows,
-            Err(failed) => return Ok(Err(error(failed))),
+            Err(error) => return Ok(Err(error.into())),
         };
-        let columns = columns(std::mem::take(&mut rows.columns));
+        let columns = std::mem::take(&mut rows.columns);
+        let columns = columns.into_iter().map(Into::into).collect();
         let (sender, receiver) = oneshot::channel();
         // A guest that drops the stream before its end hears of no error.
         let end = async move { wasmtime::error::Ok(receiver.await.unwrap_or(Ok(()))) };
@@ -89,10 +91,8 @@ impl wit::HostConnectionWithStore<HostState> for Own {
         params: Vec<wit::ParameterValue>,
     ) -> wasmtime::Result<Result<u64, wit::Error>> {
         let session = accessor.with(|mut access| handles::session(access.get(), &connection))?;
-        Ok(session
-            .execute(&statement, parameters(params))
-            .await
-            .map_err(error))
+        let affected = async { session.execute(&statement, parameters(params)?).await };
+        Ok(affected.await.map_err(Into::into))
     }
 }
 
@@ -102,7 +102,7 @@ async fn open(
 ) -> wasmtime::Result<Result<Resource<Connection>, wit::Error>> {
     match opening.open().await {
         Ok(connection) => accessor.with(|mut access| Ok(Ok(access.get().table().push(connection)?))),
-        Err(failed) => Ok(Err(error(failed))),
+        Err(error) => Ok(Err(error.into())),
     }
 }
 
@@ -116,7 +116,7 @@ impl<R> RowProducer<R> {
     fn finish(&mut self, result: Result<(), Error>) {
         if let Some(end) = self.end.take() {
             // The guest may have dropped the future.
-            let _ = end.send(result.map_err(error));
+            let _ = end.send(result.map_err(Into::into));
         }
     }
 }
@@ -143,19 +143,19 @@ where
         if wanted == 0 {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let mut batch = Vec::new();
+        let mut batch: Vec<wit::Row> = Vec::new();
         let mut size = 0;
         let result = loop {
             match Pin::new(&mut self.rows).poll_next(context) {
                 Poll::Ready(Some(Ok(next))) => {
                     size += row_size(&next);
-                    batch.push(row(next));
+                    batch.push(next.into_iter().map(Into::into).collect());
                     if batch.len() == wanted || size >= MAX_BATCH_SIZE {
                         break StreamResult::Completed;
                     }
                 }
-                Poll::Ready(Some(Err(failed))) => {
-                    self.finish(Err(failed));
+                Poll::Ready(Some(Err(error))) => {
+                    self.finish(Err(error));
                     break StreamResult::Dropped;
                 }
                 Poll::Ready(None) => {

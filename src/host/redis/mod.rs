@@ -6,7 +6,8 @@
 //! goes back to its app's pool and serves the next handle for the same address.
 
 mod address;
-mod connection;
+mod commands;
+mod convert;
 mod live;
 mod pool;
 mod reply;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker};
 
+use super::connections::{self, Connect};
 use super::context::ComponentContext;
 use super::error::InterfaceError;
 use super::permission::OutboundPermission;
@@ -42,11 +44,15 @@ mod bindings {
         world: "redis",
         imports: { default: async | trappable },
         with: {
-            "fermyon:spin/redis@2.0.0.connection": super::connection::Connection,
-            "spin:redis/redis@3.0.0.connection": super::connection::Connection,
+            "fermyon:spin/redis@2.0.0.connection": super::Connection,
+            "spin:redis/redis@3.0.0.connection": super::Connection,
         },
     });
 }
+
+/// `connection`.
+#[expect(unreachable_pub, reason = "the generated bindings export it")]
+pub type Connection = connections::Connection<Session>;
 
 /// What all instances of one component share.
 pub(super) struct Redis {
@@ -74,6 +80,20 @@ impl Redis {
         let target = Arc::new(Target::parse(address)?);
         let live = Live::lease(&self.pool, &target).await?;
         Ok(Session::new(self.pool.clone(), target, live))
+    }
+}
+
+impl Connect for Redis {
+    type Address = String;
+    type Session = Session;
+    type Error = Error;
+
+    fn too_many() -> Error {
+        Error::TooManyConnections
+    }
+
+    async fn connect(&self, address: String) -> Result<Session, Error> {
+        self.open(&address).await
     }
 }
 

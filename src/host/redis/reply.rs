@@ -7,7 +7,7 @@ use crate::net::ReachError;
 
 /// What every version of the interface can say went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Error {
+pub(in crate::host) enum Error {
     InvalidAddress,
     TooManyConnections,
     /// A reply of another type than the command has.

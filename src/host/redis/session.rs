@@ -15,7 +15,7 @@ use crate::host::limits::MAX_BUFFERED;
 use crate::net::Reusable;
 
 /// A connection in use; a new one takes its place when the server has closed it.
-pub(super) struct Session {
+pub(in crate::host) struct Session {
     pool: Arc<Pool>,
     target: Arc<Target>,
     /// Empty only after a new connection could not be made.

@@ -3,7 +3,6 @@
 use super::Redis;
 use super::bindings::fermyon::spin::redis as v1;
 use super::bindings::fermyon::spin::redis_types as types;
-use super::reply::{Error, Parameter, Reply};
 use super::session::Session;
 use crate::runtime::HostState;
 
@@ -122,33 +121,5 @@ impl v1::Host for HostState {
             Ok(replies) => Ok(replies.into_iter().map(Into::into).collect()),
             Err(error) => Err(error.into()),
         })
-    }
-}
-
-/// The words go to the log, since the guest gets none.
-impl From<Error> for v1::Error {
-    fn from(error: Error) -> Self {
-        tracing::debug!(?error, "a redis call failed");
-        Self::Error
-    }
-}
-
-impl From<v1::RedisParameter> for Parameter {
-    fn from(parameter: v1::RedisParameter) -> Self {
-        match parameter {
-            v1::RedisParameter::Int64(number) => Self::Int64(number),
-            v1::RedisParameter::Binary(bytes) => Self::Binary(bytes),
-        }
-    }
-}
-
-impl From<Reply> for v1::RedisResult {
-    fn from(reply: Reply) -> Self {
-        match reply {
-            Reply::Nil => Self::Nil,
-            Reply::Status(text) => Self::Status(text),
-            Reply::Int64(number) => Self::Int64(number),
-            Reply::Binary(bytes) => Self::Binary(bytes),
-        }
     }
 }

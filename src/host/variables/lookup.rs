@@ -1,8 +1,7 @@
 //! One lookup, and what the guest is told when it fails: the texts are Spin's.
 
-use std::error::Error as _;
-
 use super::ComponentVariables;
+use crate::errors::chain;
 use crate::host::limits::{MAX_BUFFERED, TOO_LARGE};
 use crate::variables::{NameError, Template, VariableError, check_name};
 
@@ -69,14 +68,7 @@ fn told(error: &VariableError) -> String {
     if let VariableError::Missing(name) = error {
         return format!("no provider resolved required variable {name:?}");
     }
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    chain(error)
 }
 
 #[cfg(test)]

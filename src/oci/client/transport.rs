@@ -1,7 +1,7 @@
 //! How bytes reach a registry: TLS and its roots, proxies, timeouts, and which of http and https a host speaks.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
+use std::error::Error as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::super::error::OciError;
 use super::tls;
+use crate::errors::chain;
 
 /// A registry that can be reached at all accepts within this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -212,18 +213,6 @@ fn without_port(host: &str) -> &str {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) && !name.is_empty() => name,
         _ => host,
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

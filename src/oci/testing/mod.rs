@@ -1,7 +1,6 @@
-//! Helpers for this room's tests: layouts made on the spot, a registry that misbehaves, and a real one.
+//! Helpers for this room's tests: layouts made on the spot, and a registry that misbehaves.
 
 pub(crate) mod layout;
-pub(crate) mod registry;
 pub(crate) mod stub;
 
 use std::path::PathBuf;

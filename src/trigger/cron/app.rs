@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::Utc;
+use chrono_tz::Tz;
 use wasmtime::Store;
 
 use self::bindings::CronEventAsyncPre;
 use self::bindings::spin::cron::cron_types::{Error, Metadata};
 use super::clock::{self, Runs};
-use super::plan::CronPlan;
+use super::plan::{CronPlan, KIND};
 use super::schedule::Schedule;
+use crate::app::{Component, LockedApp};
 use crate::runtime::{HostState, Runtime};
 use crate::trigger::event::{
-    Called, PrepareError, Running, Slots, link, run, run_behind, try_instantiate, world_function,
+    Called, EventKind, PlanError, PrepareError, Running, Slots, link, run, run_behind, try_instantiate,
+    world_function,
 };
 use crate::trigger::guest::{AppInput, Guest, Life};
 
@@ -67,48 +70,62 @@ async fn call(
     Ok(handled.map_err(|Error::Other(text)| text))
 }
 
-/// Links and tries every component.
-pub async fn prepare(
-    runtime: &Runtime,
-    plan: CronPlan,
-    input: &AppInput<'_>,
-) -> Result<CronApp, PrepareError> {
-    let life = Life::default();
-    let mut tried: HashMap<String, (Arc<Guest>, CronEventAsyncPre<HostState>)> = HashMap::new();
-    let mut runs = Vec::new();
-    for (id, schedule) in plan.schedules {
-        let (guest, pre) = match tried.get(&id) {
-            Some(tried) => tried.clone(),
-            None => {
-                let prepared = link(runtime, input, &id, &life)?;
-                world_function(&prepared.component, &id, FUNCTION)?;
-                try_instantiate(&prepared.guest, &prepared.pre).await?;
-                let pre =
-                    CronEventAsyncPre::new(prepared.pre).map_err(|source| PrepareError::Instantiate {
-                        component: id.clone(),
-                        source,
-                    })?;
-                tried.entry(id).or_insert((prepared.guest, pre)).clone()
-            }
-        };
-        runs.push(Arc::new(Run { schedule, guest, pre }));
-    }
-    Ok(CronApp {
-        id: input.id.clone(),
-        runs: Arc::new(Runs { life, runs }),
-    })
-}
+impl EventKind for CronShared {
+    const KIND: &'static str = KIND;
+    type Plan = CronPlan;
+    type App = CronApp;
 
-/// Puts the app behind its clock, which begins to run now if it does not run yet. What was behind it is fired no more.
-pub fn start(shared: &CronShared, app: CronApp) -> Running {
-    let about = app.runs.runs.iter().map(|run| {
-        let (expression, timezone) = (run.schedule.expression(), run.schedule.timezone());
-        format!("cron {expression} {timezone}: [{}]", run.guest.settings.component)
-    });
-    let about = about.collect();
-    let life = app.runs.life.clone();
-    let attached = shared
-        .clocks
-        .attach(app.id.clone(), app.runs, "cron-clock", clock::keep);
-    run_behind("cron-trigger", app.id, life, vec![attached], about)
+    fn plan(app: &LockedApp, timezone: Option<Tz>) -> Result<CronPlan, PlanError> {
+        CronPlan::new(app, timezone)
+    }
+
+    fn components<'a>(plan: &'a CronPlan, app: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
+        plan.configured.components(app)
+    }
+
+    /// Links and tries every component.
+    async fn prepare(
+        runtime: &Runtime,
+        plan: CronPlan,
+        input: &AppInput<'_>,
+    ) -> Result<CronApp, PrepareError> {
+        let life = Life::default();
+        let mut tried: HashMap<String, (Arc<Guest>, CronEventAsyncPre<HostState>)> = HashMap::new();
+        let mut runs = Vec::new();
+        for (id, schedule) in plan.schedules {
+            let (guest, pre) = match tried.get(&id) {
+                Some(tried) => tried.clone(),
+                None => {
+                    let prepared = link(runtime, input, &id, &life)?;
+                    world_function(&prepared.component, &id, FUNCTION)?;
+                    try_instantiate(&prepared.guest, &prepared.pre).await?;
+                    let pre =
+                        CronEventAsyncPre::new(prepared.pre).map_err(|source| PrepareError::Instantiate {
+                            component: id.clone(),
+                            source,
+                        })?;
+                    tried.entry(id).or_insert((prepared.guest, pre)).clone()
+                }
+            };
+            runs.push(Arc::new(Run { schedule, guest, pre }));
+        }
+        Ok(CronApp {
+            id: input.id.clone(),
+            runs: Arc::new(Runs { life, runs }),
+        })
+    }
+
+    /// Puts the app behind its clock, which begins to run now if it does not run yet. What was behind it is fired no more.
+    fn start(&self, app: CronApp) -> Running {
+        let about = app.runs.runs.iter().map(|run| {
+            let (expression, timezone) = (run.schedule.expression(), run.schedule.timezone());
+            format!("cron {expression} {timezone}: [{}]", run.guest.settings.component)
+        });
+        let about = about.collect();
+        let life = app.runs.life.clone();
+        let attached = self
+            .clocks
+            .attach(app.id.clone(), app.runs, "cron-clock", clock::keep);
+        run_behind("cron-trigger", app.id, life, vec![attached], about)
+    }
 }

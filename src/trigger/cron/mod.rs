@@ -10,5 +10,4 @@ mod schedule;
 mod tests;
 mod timetable;
 
-pub use app::{CronApp, CronShared, prepare, start};
-pub use plan::{CronPlan, KIND};
+pub use app::CronShared;

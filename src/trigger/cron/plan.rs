@@ -5,23 +5,23 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::schedule::Schedule;
-use crate::app::{Component, LockedApp};
+use crate::app::LockedApp;
 use crate::trigger::event::{Configured, PlanError, TriggerConfig, invalid, read_triggers};
 
 /// The kind of trigger that this room runs.
-pub const KIND: &str = "cron";
+pub(super) const KIND: &str = "cron";
 
 /// What an app's cron triggers say, before anything is loaded.
 #[derive(Debug)]
 pub struct CronPlan {
-    configured: Configured<RawTrigger>,
+    pub(super) configured: Configured<RawTrigger>,
     /// Component ids, each with its schedule.
     pub(super) schedules: Vec<(String, Schedule)>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawTrigger {
+pub(super) struct RawTrigger {
     component: String,
     cron_expression: String,
 }
@@ -57,11 +57,6 @@ impl CronPlan {
             configured,
             schedules,
         })
-    }
-
-    /// The components that have to be loaded: others are not looked at.
-    pub fn components<'a>(&'a self, app: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
-        self.configured.components(app)
     }
 }
 

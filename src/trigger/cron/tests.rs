@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{CronPlan, CronShared, prepare, start};
-use crate::trigger::event::Running;
+use super::CronShared;
 use crate::trigger::event::testing::{Stage, TestGuest};
+use crate::trigger::event::{EventKind, Running};
 
 /// Longer than any of these tests should take.
 const LONG: Duration = Duration::from_secs(60);
@@ -16,8 +16,9 @@ async fn every_second(stage: &Stage, shared: &CronShared, guest: TestGuest, text
         "trigger_config": {"component": "guest", "cron_expression": "* * * * * *"}
     });
     let app = stage.app(guest, text, json!({}), json!([trigger]));
-    let plan = CronPlan::new(&app.app, None).unwrap();
-    start(shared, prepare(&stage.runtime, plan, &app.input()).await.unwrap())
+    let plan = CronShared::plan(&app.app, None).unwrap();
+    let app = CronShared::prepare(&stage.runtime, plan, &app.input()).await;
+    shared.start(app.unwrap())
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod call;
 mod delays;
+mod kind;
 mod plan;
 mod prepare;
 mod running;
@@ -9,6 +10,7 @@ mod slots;
 #[cfg(test)]
 pub(super) mod testing;
 
+pub use kind::{AnyEventKind, AnyEventPlan, EventKind, StartEvents};
 pub use plan::PlanError;
 pub use prepare::PrepareError;
 pub use running::Running;

@@ -10,5 +10,4 @@ mod connection;
 mod message;
 mod plan;
 
-pub use app::{MqttApp, MqttShared, prepare, start};
-pub use plan::{KIND, MqttPlan};
+pub use app::MqttShared;

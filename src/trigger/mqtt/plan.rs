@@ -5,19 +5,19 @@ use std::time::Duration;
 use rumqttc::QoS;
 use serde::Deserialize;
 
-use crate::app::{Component, LockedApp};
+use crate::app::LockedApp;
 use crate::trigger::event::{
     Configured, PlanError, TriggerConfig, invalid, read_settings, read_triggers, template,
 };
 use crate::variables::Template;
 
 /// The kind of trigger that this room runs.
-pub const KIND: &str = "mqtt";
+pub(super) const KIND: &str = "mqtt";
 
 /// What an app's MQTT triggers say, before anything is loaded.
 #[derive(Debug)]
 pub struct MqttPlan {
-    configured: Configured<RawTrigger>,
+    pub(super) configured: Configured<RawTrigger>,
     pub(super) address: Template,
     pub(super) username: Template,
     pub(super) password: Template,
@@ -46,7 +46,7 @@ struct RawSettings {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawTrigger {
+pub(super) struct RawTrigger {
     component: String,
     topic: String,
     qos: String,
@@ -100,11 +100,6 @@ impl MqttPlan {
             configured,
             triggers,
         })
-    }
-
-    /// The components that have to be loaded: others are not looked at.
-    pub fn components<'a>(&'a self, app: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
-        self.configured.components(app)
     }
 }
 

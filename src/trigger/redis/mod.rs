@@ -10,5 +10,4 @@ mod plan;
 mod server;
 mod subscription;
 
-pub use app::{RedisApp, RedisShared, prepare, start};
-pub use plan::{KIND, RedisPlan};
+pub use app::RedisShared;

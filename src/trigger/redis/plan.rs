@@ -2,18 +2,18 @@
 
 use serde::Deserialize;
 
-use crate::app::{Component, LockedApp};
+use crate::app::LockedApp;
 use crate::trigger::event::Configured;
 use crate::trigger::event::{PlanError, TriggerConfig, invalid, read_settings, read_triggers, template};
 use crate::variables::Template;
 
 /// The kind of trigger that this room runs.
-pub const KIND: &str = "redis";
+pub(super) const KIND: &str = "redis";
 
 /// What an app's Redis triggers say, before anything is loaded.
 #[derive(Debug)]
 pub struct RedisPlan {
-    configured: Configured<RawTrigger>,
+    pub(super) configured: Configured<RawTrigger>,
     pub(super) triggers: Vec<RedisTrigger>,
 }
 
@@ -34,7 +34,7 @@ struct RawSettings {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawTrigger {
+pub(super) struct RawTrigger {
     component: String,
     channel: String,
     address: Option<String>,
@@ -78,11 +78,6 @@ impl RedisPlan {
             });
         }
         Ok(Self { configured, triggers })
-    }
-
-    /// The components that have to be loaded: others are not looked at.
-    pub fn components<'a>(&'a self, app: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
-        self.configured.components(app)
     }
 }
 

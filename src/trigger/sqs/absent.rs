@@ -1,42 +1,44 @@
 //! What a program without the feature `aws` says to an app with SQS triggers. There can be no plan, so nothing is done
 //! with one.
 
+use std::convert::Infallible;
+
+use chrono_tz::Tz;
+
+use super::KIND;
 use crate::app::{Component, LockedApp};
 use crate::runtime::Runtime;
-use crate::trigger::event::{PlanError, PrepareError, Running};
+use crate::trigger::event::{EventKind, PlanError, PrepareError, Running};
 use crate::trigger::guest::AppInput;
-
-/// There is none.
-#[derive(Debug)]
-pub enum SqsPlan {}
-
-/// There is none.
-pub enum SqsApp {}
 
 /// Nothing to share.
 #[derive(Clone, Default)]
 pub struct SqsShared;
 
-impl SqsPlan {
+impl EventKind for SqsShared {
+    const KIND: &'static str = KIND;
+    type Plan = Infallible;
+    type App = Infallible;
+
     /// Refuses the app.
-    pub fn new(_: &LockedApp) -> Result<Self, PlanError> {
+    fn plan(_: &LockedApp, _: Option<Tz>) -> Result<Infallible, PlanError> {
         Err(PlanError::NotBuilt {
-            kind: super::KIND,
+            kind: KIND,
             feature: "aws",
         })
     }
 
-    pub fn components<'a>(&'a self, _: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
+    fn components<'a>(_: &'a Infallible, _: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
         std::iter::empty()
     }
-}
 
-pub async fn prepare(_: &Runtime, plan: SqsPlan, _: &AppInput<'_>) -> Result<SqsApp, PrepareError> {
-    match plan {}
-}
+    async fn prepare(_: &Runtime, plan: Infallible, _: &AppInput<'_>) -> Result<Infallible, PrepareError> {
+        match plan {}
+    }
 
-pub fn start(_: &SqsShared, app: SqsApp) -> Running {
-    match app {}
+    fn start(&self, app: Infallible) -> Running {
+        match app {}
+    }
 }
 
 #[cfg(test)]
@@ -46,7 +48,7 @@ mod tests {
     #[test]
     fn the_feature_is_named() {
         let app = LockedApp::parse(br#"{"spin_lock_version": 1, "triggers": [], "components": []}"#).unwrap();
-        let error = SqsPlan::new(&app).unwrap_err().to_string();
+        let error = SqsShared::plan(&app, None).unwrap_err().to_string();
         assert!(error.contains("`--features aws`"), "{error}");
     }
 }

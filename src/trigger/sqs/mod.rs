@@ -14,11 +14,9 @@ mod plan;
 mod poll;
 
 #[cfg(not(feature = "aws"))]
-pub use absent::{SqsApp, SqsPlan, SqsShared, prepare, start};
+pub use absent::SqsShared;
 #[cfg(feature = "aws")]
-pub use app::{SqsApp, SqsShared, prepare, start};
-#[cfg(feature = "aws")]
-pub use plan::SqsPlan;
+pub use app::SqsShared;
 
 /// The kind of trigger that this room runs.
-pub const KIND: &str = "sqs";
+const KIND: &str = "sqs";

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::KIND;
 use super::poll::Queue;
-use crate::app::{Component, LockedApp};
+use crate::app::LockedApp;
 use crate::trigger::event::{Configured, PlanError, TriggerConfig, invalid, read_triggers};
 
 /// What one request may receive, as the service says.
@@ -16,14 +16,14 @@ const IDLE_WAIT_SECONDS: u64 = 2;
 /// What an app's SQS triggers say, before anything is loaded.
 #[derive(Debug)]
 pub struct SqsPlan {
-    configured: Configured<RawTrigger>,
+    pub(super) configured: Configured<RawTrigger>,
     /// Component ids, each with its queue.
     pub(super) queues: Vec<(String, Queue)>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawTrigger {
+pub(super) struct RawTrigger {
     component: String,
     queue_url: String,
     #[serde(default = "max_messages")]
@@ -75,11 +75,6 @@ impl SqsPlan {
             queues.push((raw.component.clone(), queue));
         }
         Ok(Self { configured, queues })
-    }
-
-    /// The components that have to be loaded: others are not looked at.
-    pub fn components<'a>(&'a self, app: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
-        self.configured.components(app)
     }
 }
 

@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::message::Handler;
+use crate::errors::chain;
 use crate::tasks;
 use crate::trigger::event::{Current, enter};
 use crate::trigger::guest::Life;
@@ -231,15 +232,7 @@ impl Poller {
 /// The answer to a request, or what is wrong, in words with all layers.
 async fn in_time<T, E: std::error::Error>(request: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|error| {
-            let mut text = error.to_string();
-            let mut source = error.source();
-            while let Some(error) = source {
-                text = format!("{text}: {error}");
-                source = error.source();
-            }
-            text
-        }),
+        Ok(answer) => answer.map_err(|error| chain(&error)),
         Err(_) => Err(format!("no answer within {REQUEST_TIMEOUT:?}")),
     }
 }

@@ -11,9 +11,8 @@ use wasmtime_wasi_http::WasiBody;
 use self::bindings::SpinHttpPre;
 use self::bindings::exports::fermyon::spin::inbound_http;
 use self::bindings::fermyon::spin::http_types::Method as SpinMethod;
-use super::{GuestError, MAX_HELD};
+use super::{GuestError, MAX_HELD, spawn};
 use crate::runtime::HostState;
-use crate::tasks;
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::ClientWatch;
 use crate::trigger::http::respond::full;
@@ -45,7 +44,7 @@ impl BufferedInstances {
         self.pre.instance_pre()
     }
 
-    /// Runs in a task of its own, so that a client that goes, or an app that is forced to stop, ends the guest.
+    /// A client that goes, or an app that is forced to stop, ends the guest.
     pub(super) async fn handle(
         &self,
         guest: &Arc<Guest>,
@@ -63,17 +62,7 @@ impl BufferedInstances {
                 .call_handle_request(&mut store, &request)
                 .await
         };
-        let (gone, force) = (client.gone(), guest.life.force.clone());
-        let in_flight = guest.life.in_flight.token();
-        let task = tasks::spawn("guest", async move {
-            let _in_flight = in_flight;
-            tokio::select! {
-                response = call => Some(response),
-                () = gone.cancelled() => None,
-                () = force.cancelled() => None,
-            }
-        });
-        match task.await {
+        match spawn(guest, client.gone(), call).await {
             Ok(Some(Ok(reply))) => response(reply),
             Ok(Some(Err(error))) => Err(GuestError::Trap(error)),
             Ok(None) | Err(_) => Err(GuestError::InstanceEnded),

@@ -12,10 +12,9 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
-use super::{GuestError, log_failure};
+use super::{GuestError, log_failure, spawn};
 use crate::host::wasi_rc::{Handler, ResponseSender};
 use crate::runtime::HostState;
-use crate::tasks;
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::ClientWatch;
 
@@ -35,8 +34,7 @@ impl FreshInstances {
         }
     }
 
-    /// The guest goes on in a task of its own after it has set its response: it streams the body, and may work in the
-    /// background. The task ends with the guest, when the client is gone, or when the app is forced to stop.
+    /// The guest goes on after it has set its response: it streams the body, and may work in the background.
     pub(super) async fn handle(
         &self,
         guest: &Arc<Guest>,
@@ -49,20 +47,13 @@ impl FreshInstances {
         let (failure, failed) = oneshot::channel();
         let gone = client.gone();
         let call = self.call(store, request, response, client);
-        let guest = guest.clone();
-        let in_flight = guest.life.in_flight.token();
-        tasks::spawn("guest", async move {
-            let _in_flight = in_flight;
-            tokio::select! {
-                biased;
-                result = call => {
-                    if let Err(error) = result && let Err(error) = failure.send(error) {
-                        // Nobody waits for it: the response is on its way already.
-                        log_failure(&guest, &error);
-                    }
-                }
-                () = gone.cancelled() => {}
-                () = guest.life.force.cancelled() => {}
+        let logged = guest.clone();
+        spawn(guest, gone, async move {
+            if let Err(error) = call.await
+                && let Err(error) = failure.send(error)
+            {
+                // Nobody waits for it: the response is on its way already.
+                log_failure(&logged, &error);
             }
         });
         match responded.await {

@@ -5,9 +5,12 @@ mod fresh;
 mod reused;
 mod wagi;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::WasiBody;
 
 pub(super) use buffered::BufferedInstances;
@@ -16,6 +19,7 @@ pub(super) use reused::ReusedInstances;
 pub(super) use wagi::{PathMatches, WagiInstances};
 
 use super::exchange::ClientWatch;
+use crate::tasks;
 use crate::trigger::guest::Guest;
 
 /// Bytes of a body that is held whole: what the contract caps buffered results at (`docs/contract/host-interfaces.md §3`).
@@ -53,6 +57,26 @@ pub(super) fn log_failure(guest: &Guest, error: &wasmtime::Error) {
         error = format!("{error:?}"),
         "the guest failed after its response had begun"
     );
+}
+
+/// Runs a call of the guest in a task of its own. It ends with no outcome when the client is gone, or when the app is
+/// forced to stop.
+fn spawn<T: Send + 'static>(
+    guest: &Guest,
+    gone: CancellationToken,
+    call: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<Option<T>> {
+    let force = guest.life.force.clone();
+    let in_flight = guest.life.in_flight.token();
+    tasks::spawn("guest", async move {
+        let _in_flight = in_flight;
+        tokio::select! {
+            biased;
+            outcome = call => Some(outcome),
+            () = gone.cancelled() => None,
+            () = force.cancelled() => None,
+        }
+    })
 }
 
 /// How one component is called.

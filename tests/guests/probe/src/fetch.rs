@@ -4,7 +4,7 @@ use wasip2::http::outgoing_handler;
 use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
 
 use crate::body;
-use crate::query::Query;
+use query::Query;
 
 /// Fetches `url`: absolute, or a path alone, which stands for the app itself. `method` is GET by default, `body` may
 /// be empty, `connect-ms` and `first-byte-ms` are times to wait at most. Answers with status and body.

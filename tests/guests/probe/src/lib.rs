@@ -4,7 +4,6 @@
 mod body;
 mod fetch;
 mod net;
-mod query;
 mod report;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -13,7 +13,7 @@ use wasip2::sockets::udp::{OutgoingDatagram, UdpSocket};
 use wasip2::sockets::udp_create_socket::create_udp_socket;
 
 use crate::body;
-use crate::query::Query;
+use query::Query;
 
 type Outcome<T> = Result<T, ErrorCode>;
 

@@ -3,7 +3,6 @@
 
 mod body;
 mod net;
-mod query;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

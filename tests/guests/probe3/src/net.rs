@@ -9,7 +9,7 @@ use spin_sdk::wasip3::sockets::types::{
 };
 use spin_sdk::wasip3::{spawn, wit_stream};
 
-use crate::query::Query;
+use query::Query;
 
 /// What came, or the error as text.
 type Outcome = Result<String, String>;

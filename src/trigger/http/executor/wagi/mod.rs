@@ -12,8 +12,7 @@ use wasmtime_wasi_http::WasiBody;
 pub(in crate::trigger::http) use cgi::PathMatches;
 
 use super::buffered::collect;
-use super::{GuestError, MAX_HELD};
-use crate::tasks;
+use super::{GuestError, MAX_HELD, spawn};
 use crate::trigger::command_guest::{CommandGuest, Ended};
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::ClientWatch;
@@ -37,7 +36,7 @@ impl WagiInstances {
         self.command.try_instantiate(guest).await
     }
 
-    /// Runs in a task of its own, so that a client that goes, or an app that is forced to stop, ends the guest.
+    /// A client that goes, or an app that is forced to stop, ends the guest.
     pub(super) async fn handle(
         &self,
         guest: &Arc<Guest>,
@@ -68,17 +67,7 @@ impl WagiInstances {
                 })
                 .await
         };
-        let (gone, force) = (client.gone(), guest.life.force.clone());
-        let in_flight = guest.life.in_flight.token();
-        let task = tasks::spawn("guest", async move {
-            let _in_flight = in_flight;
-            tokio::select! {
-                ended = run => Some(ended),
-                () = gone.cancelled() => None,
-                () = force.cancelled() => None,
-            }
-        });
-        match task.await {
+        match spawn(guest, client.gone(), run).await {
             Ok(Some(Ok(Ended::Well))) => {}
             Ok(Some(Ok(Ended::WithError))) => tracing::warn!(
                 app = %guest.settings.app,

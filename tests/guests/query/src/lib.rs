@@ -1,4 +1,4 @@
-//! A query string, percent-decoded.
+//! The query string of a probe guest, percent-decoded.
 
 pub struct Query(Vec<(String, String)>);
 
