@@ -2,13 +2,11 @@
 //! interfaces, functions and types, cases and members in the same order.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use serde_json::Value;
 use wit_parser::{FunctionKind, Handle, Interface, Resolve, Type, TypeDefKind, TypeId};
 
-use crate::support::guests::repository;
+use crate::support::guests::{repository, source};
 
 /// Which packages of the SDKs are the host's concern: all versions of them.
 const PACKAGES: [&str; 11] = [
@@ -52,7 +50,7 @@ fn the_definitions_are_those_of_spins_sdks() {
     let ours = definitions(&repository().join("wit/host"));
     let mut compared = BTreeSet::new();
     for version in ["5.2.0", "7.0.0"] {
-        for (interface, theirs) in definitions(&sdk(version).join("wit")) {
+        for (interface, theirs) in definitions(&source("spin-sdk", version).join("wit")) {
             if !is_concern(&interface, &ours) {
                 continue;
             }
@@ -95,39 +93,6 @@ fn is_concern(interface: &str, ours: &Definitions) -> bool {
 /// `namespace:name` of an interface's name.
 fn package(interface: &str) -> &str {
     interface.split('/').next().unwrap_or_default()
-}
-
-/// Where cargo keeps the source of that SDK, on which a guest depends.
-fn sdk(version: &str) -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--offline",
-            "--locked",
-            "--format-version",
-            "1",
-            "--manifest-path",
-        ])
-        .arg(repository().join("tests/guests/Cargo.toml"))
-        .output()
-        .expect("cargo can be run");
-    assert!(
-        output.status.success(),
-        "tests/setup fetches what the guests depend on: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
-    let sdk = packages
-        .iter()
-        .find(|package| package["name"] == "spin-sdk" && package["version"] == version);
-    let manifest = sdk.unwrap_or_else(|| panic!("a guest depends on spin-sdk {version}"))["manifest_path"]
-        .as_str()
-        .expect("a path");
-    Path::new(manifest)
-        .parent()
-        .expect("it is in a directory")
-        .to_owned()
 }
 
 /// Every interface below a directory, by name: its functions and types, each in a form that can be compared.

@@ -10,11 +10,13 @@ use crate::support::libsql::LibsqlDouble;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::mysql::Mysql;
 use crate::support::openbao::{self, OpenBao};
+use crate::support::peer::Echo;
 use crate::support::postgres::Postgres;
 use crate::support::prelude::*;
 use crate::support::redis::Redis;
 
 use super::case::{Section, matches};
+use super::wasi;
 
 /// An app whose backends are all down.
 pub const DOWN: &str = "down";
@@ -29,6 +31,9 @@ pub struct Apps {
     pub collector: Collector,
     /// Serves other components' requests.
     pub target: SocketAddr,
+    /// Answers as no library would.
+    pub peer: wasi::peer::Peer,
+    pub echo: Echo,
     pub daemon: Daemon,
     addresses: BTreeMap<&'static str, SocketAddr>,
     _layouts: Vec<Layout>,
@@ -56,6 +61,7 @@ impl Apps {
         let mut layouts = vec![Layout::with(&App::of("probe", "1"))];
         let target = daemon.serve("target", &layouts[0].file("v1")).await;
         let libsql = LibsqlDouble::start("token");
+        let (peer, echo) = (wasi::peer::Peer::start().await, Echo::start().await);
         let up = json!({
             "key_value_store": {
                 "default": {"type": "spin", "path": "kv.db"},
@@ -97,6 +103,11 @@ impl Apps {
             addresses.insert(name, daemon.serve(name, &file).await);
             layouts.push(layout);
         }
+        for name in ["wasi2", "wasi3"] {
+            let layout = Layout::with(&wasi::app(name, target, peer.address, &echo));
+            addresses.insert(name, daemon.serve(name, &layout.file("v1")).await);
+            layouts.push(layout);
+        }
         Self {
             redis,
             postgres,
@@ -104,6 +115,8 @@ impl Apps {
             mosquitto,
             collector,
             target,
+            peer,
+            echo,
             daemon,
             addresses,
             _layouts: layouts,
@@ -113,10 +126,15 @@ impl Apps {
         }
     }
 
+    /// Where that app listens.
+    pub fn address(&self, app: &str) -> SocketAddr {
+        self.addresses[app]
+    }
+
     /// Runs a script; answers with what is not as it should be.
     pub async fn run(&self, section: &Section) -> Vec<String> {
         let told = format!("{} ({}, {})", section.interface, section.app, section.backend);
-        let address = self.addresses[section.app];
+        let address = self.address(section.app);
         let mut connection = Connection::open(address).await.expect("it listens");
         let reply = connection
             .post(&format!("/{}", section.path), section.script())

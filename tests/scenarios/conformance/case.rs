@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// A script: calls that one instance makes one after the other.
 pub struct Section {
-    /// As the table names it, with version.
+    /// As the table names it, with version. `*` stands for what the calls name before a `#`.
     pub interface: &'static str,
     /// What stands behind it.
     pub backend: &'static str,
@@ -81,6 +81,14 @@ impl Section {
             format!("{}\n", Value::from(line))
         });
         lines.collect()
+    }
+
+    /// The interface and the function of a call, as the table names them.
+    pub fn names<'a>(&self, call: &'a Call) -> (String, &'a str) {
+        match call.function.split_once('#') {
+            Some((interface, function)) => (self.interface.replace('*', interface), function),
+            None => (self.interface.to_owned(), call.function),
+        }
     }
 
     /// Whether the guest has to end at the last call.

@@ -16,12 +16,7 @@ pub fn postgres(apps: &Apps) -> Vec<Section> {
         calls.extend(pg_unsigned(&json!(url)));
         calls.extend([
             call("query", json!([PG_DENIED, "SELECT 1", []]), pg_denied()).when("the address is not allowed"),
-            call(
-                "query",
-                json!([pg_down(), "SELECT 1", []]),
-                err(json!({"connection-failed": "…"})),
-            )
-            .when("the server is down"),
+            call("query", json!([pg_down(), "SELECT 1", []]), pg_unreachable()).when("the server is down"),
         ]);
         sections.push(section("fermyon:spin/postgres", POSTGRES, app, "postgres", calls));
     }
@@ -54,6 +49,12 @@ fn pg_down() -> String {
     format!("postgres://app@{NOWHERE}/app?sslmode=disable")
 }
 
+fn pg_unreachable() -> Value {
+    let text = "Error occurred while creating a new object: error connecting to server\n\nCaused by:\n    \
+                0: error connecting to server\n    1: Connection refused (os error 111)";
+    err(json!({"connection-failed": text}))
+}
+
 /// A whole answer of columns, each with its type, and rows.
 fn answer(columns: &[(&str, Value)], rows: Value) -> Value {
     let columns: Vec<_> = columns
@@ -67,7 +68,7 @@ fn pg_opened(url: &str, table: &str, version: u32) -> Vec<Call> {
     let mut calls = vec![
         call("open", json!([url]), ok(0)),
         call("open", json!([PG_DENIED]), pg_denied()).when("the address is not allowed"),
-        call("open", json!([pg_down()]), err(json!({"connection-failed": "…"}))).when("the server is down"),
+        call("open", json!([pg_down()]), pg_unreachable()).when("the server is down"),
     ];
     calls.extend(pg_common(&json!(0), table, version));
     calls
@@ -355,7 +356,7 @@ fn pg_asynchronous(url: &str) -> Vec<Call> {
         call(
             "set-ca-root",
             json!([4, "no certificate"]),
-            err(json!({"other": "…"})),
+            err(json!({"other": "invalid root certificate: invalid root certificate"})),
         )
         .when("it is no certificate"),
         call("drop", json!([1]), json!(null)),
@@ -370,12 +371,7 @@ pub fn mysql(apps: &Apps) -> Vec<Section> {
         let mut calls = my_common(&json!(url), app, false);
         calls.extend([
             call("query", json!([MY_DENIED, "SELECT 1", []]), my_denied()).when("the address is not allowed"),
-            call(
-                "query",
-                json!([my_down(), "SELECT 1", []]),
-                err(json!({"connection-failed": "…"})),
-            )
-            .when("the server is down"),
+            call("query", json!([my_down(), "SELECT 1", []]), my_unreachable()).when("the server is down"),
         ]);
         sections.push(section("fermyon:spin/mysql", MARIADB, app, "mysql", calls));
     }
@@ -386,8 +382,7 @@ pub fn mysql(apps: &Apps) -> Vec<Section> {
         let mut calls = vec![
             call("open", json!([url]), ok(0)),
             call("open", json!([MY_DENIED]), my_denied()).when("the address is not allowed"),
-            call("open", json!([my_down()]), err(json!({"connection-failed": "…"})))
-                .when("the server is down"),
+            call("open", json!([my_down()]), my_unreachable()).when("the server is down"),
         ];
         calls.extend(my_common(&json!(0), app, app == "sql7"));
         calls.push(call("drop", json!([0]), json!(null)));
@@ -404,6 +399,11 @@ fn my_denied() -> Value {
 
 fn my_down() -> String {
     format!("mysql://app:secret@{NOWHERE}/app")
+}
+
+fn my_unreachable() -> Value {
+    let text = "Input/output error: Input/output error: Connection refused (os error 111)";
+    err(json!({"connection-failed": text}))
 }
 
 fn my_common(first: &Value, table: &str, streamed: bool) -> Vec<Call> {
@@ -499,7 +499,7 @@ fn my_common(first: &Value, table: &str, streamed: bool) -> Vec<Call> {
         )
         .when("the type is not supported"),
         run("query", "SELECT * FROM missing", json!([]), failed("…missing…")).when("there is no such table"),
-        run("execute", "NONSENSE", json!([]), failed("…")).when("the syntax is wrong"),
+        run("execute", "NONSENSE", json!([]), failed("Server(ServerError { code: 1064, message: \"You have an error in your SQL syntax; …\", state: \"42000\" })")).when("the syntax is wrong"),
         run("execute", &format!("DROP TABLE {table}"), json!([]), ok(())),
     ]
 }

@@ -54,7 +54,7 @@ pub fn sections() -> Vec<Section> {
         call(
             "infer",
             json!(["llama2-chat", "say", null]),
-            err(json!({"runtime-error": "…"})),
+            err(json!({"runtime-error": "POST /infer request error: error sending request: client error (Connect): tcp connect error: Connection refused (os error 111)"})),
         )
         .when("the server is down"),
     ];

@@ -3,6 +3,7 @@
 
 mod apps;
 mod case;
+mod coverage;
 mod databases;
 mod http;
 mod key_value;
@@ -15,6 +16,7 @@ mod sqlite;
 mod table;
 mod triggers;
 mod variables;
+mod wasi;
 
 use crate::support::guests::repository;
 
@@ -39,6 +41,7 @@ async fn every_function_of_every_interface_does_what_the_table_says() {
         ("Language models", llm::sections()),
         ("HTTP", http::sections(&apps)),
         ("OpenTelemetry", otel::sections()),
+        ("WASI", wasi::sections(&apps)),
     ] {
         table.heading(heading);
         for section in sections {
@@ -46,11 +49,13 @@ async fn every_function_of_every_interface_does_what_the_table_says() {
             table.section(&section, failures);
         }
     }
+    wasi::trailers_and_continue(&apps, &mut table).await;
     otel::exported(&apps).await;
     table.heading("Triggers");
     triggers::run(&apps, &mut table).await;
     table.heading("Not provided");
     refused::run(&apps, &mut table).await;
+    coverage::check(&mut table);
 
     let failures = table.failures();
     assert!(failures.is_empty(), "{}\n\n{}", failures.join("\n"), apps.logs());

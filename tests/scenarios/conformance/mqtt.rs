@@ -30,7 +30,7 @@ pub fn sections(apps: &Apps) -> Vec<Section> {
             call(
                 "publish",
                 json!([0, "t/#", "x", "exactly-once"]),
-                err(json!({"other": "…"})),
+                err(json!({"other": "the topic is not one that can be published to"})),
             )
             .when("the topic has a wildcard"),
             call("drop", json!([0]), json!(null)),
@@ -38,13 +38,13 @@ pub fn sections(apps: &Apps) -> Vec<Section> {
             call(
                 "publish",
                 json!([1, "t", "x", "at-least-once"]),
-                err(json!({"connection-failed": "…"})),
+                err(json!({"connection-failed": "I/O: Connection refused (os error 111)"})),
             )
             .when("the broker is down"),
             call(
                 "open",
                 open("mqtt://not-allowed:1883?client_id=x".into()),
-                err(json!({"connection-failed": "…"})),
+                err(json!({"connection-failed": "address mqtt://not-allowed:1883?client_id=x is not permitted"})),
             )
             .when("the address is not allowed"),
         ];

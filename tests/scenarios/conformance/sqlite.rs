@@ -68,7 +68,12 @@ pub fn sections() -> Vec<Section> {
     sections.push(section(three, LIBSQL, "apis7", three, remote("apis7", json!(0))));
     let down = vec![
         call("open", json!(["remote"]), ok(0)),
-        call("execute", json!([0, "SELECT 1", []]), io("…")).when("the server is down"),
+        call(
+            "execute",
+            json!([0, "SELECT 1", []]),
+            io("the libSQL server can't be reached: Connection refused (os error 111)"),
+        )
+        .when("the server is down"),
     ];
     sections.push(section(two, LIBSQL, DOWN, two, down));
     let mut calls = vec![call("open", json!(["default"]), ok(0))];
@@ -158,7 +163,12 @@ fn statements(connection: Value, execute: &'static str) -> Vec<Call> {
             io("Wrong number of parameters passed to query. Got 1, needed 2"),
         )
         .when("a parameter is missing"),
-        run("SELECT CAST(x'ff' AS TEXT)", json!([]), io("…")).when("a text is not UTF-8"),
+        run(
+            "SELECT CAST(x'ff' AS TEXT)",
+            json!([]),
+            io("the text in column 0 is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0"),
+        )
+        .when("a text is not UTF-8"),
         run("ATTACH 'other.db' AS other", json!([]), io("not authorized")).when("a file is attached"),
         run("ATTACH ':memory:' AS other", json!([]), nothing()),
         run("BEGIN", json!([]), nothing()),

@@ -13,6 +13,17 @@ use super::apps::Apps;
 use super::table::Table;
 
 pub async fn run(apps: &Apps, table: &mut Table) {
+    // Every script of theirs came in by it.
+    for guest in ["apis1", "apis1-core"] {
+        table.row(
+            "fermyon:spin/inbound-http",
+            guest,
+            "a client's request",
+            "handle-request",
+            "",
+            "works",
+        );
+    }
     for (name, export) in [
         ("on-redis", "fermyon:spin/inbound-redis"),
         ("on-redis3", "spin:redis/inbound-redis@3.0.0"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::apps::DOWN;
+use super::apps::{DOWN, NOWHERE};
 use super::case::{Call, Section, call, err, ok, section};
 
 const VALUES: &str = "defaults, static values";
@@ -27,6 +27,12 @@ pub fn sections() -> Vec<Section> {
         call("get", json!(["from_provider"]), ok("a secret value")),
         call("get", json!(["greeting"]), ok("hello world")).when("the secret is missing: the default"),
     ];
+    let unreachable = |variable: &str| {
+        format!(
+            "the variable `{variable}` can't be read: Vault at http://{NOWHERE} can't be reached: Connection refused \
+             (os error 111)"
+        )
+    };
     let two = "fermyon:spin/variables@2.0.0";
     sections.push(section(two, "Vault", "vault", two, from_vault));
     sections.push(section(
@@ -34,7 +40,14 @@ pub fn sections() -> Vec<Section> {
         "Vault",
         DOWN,
         "fermyon:spin/variables@2.0.0",
-        vec![call("get", json!(["greeting"]), err(json!({"provider": "…"}))).when("the server is down")],
+        vec![
+            call(
+                "get",
+                json!(["greeting"]),
+                err(json!({"provider": unreachable("plain")})),
+            )
+            .when("the server is down"),
+        ],
     ));
     sections.push(section(
         config,
@@ -42,8 +55,18 @@ pub fn sections() -> Vec<Section> {
         DOWN,
         config,
         vec![
-            call("get", json!(["greeting"]), err(json!({"upstream": "…"}))).when("the server is down"),
-            call("get-all", json!([]), err(json!({"upstream": "…"}))).when("the server is down"),
+            call(
+                "get",
+                json!(["greeting"]),
+                err(json!({"upstream": unreachable("plain")})),
+            )
+            .when("the server is down"),
+            call(
+                "get-all",
+                json!([]),
+                err(json!({"upstream": unreachable("from_static")})),
+            )
+            .when("the server is down"),
         ],
     ));
     sections

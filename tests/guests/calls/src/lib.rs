@@ -90,13 +90,16 @@ impl<T> Default for Handles<T> {
 }
 
 impl<T> Handles<T> {
+    /// Keeps a new one; the result is its place.
+    pub fn add(&mut self, made: T) -> Value {
+        self.0.push(Some(made));
+        Value::from(self.0.len() - 1)
+    }
+
     /// Keeps a new one; the result names its place.
     pub fn keep<E: Serialize>(&mut self, made: Result<T, E>) -> Value {
         match made {
-            Ok(resource) => {
-                self.0.push(Some(resource));
-                json!({"ok": self.0.len() - 1})
-            }
+            Ok(resource) => json!({"ok": self.add(resource)}),
             Err(error) => json!({"err": show(&error)}),
         }
     }

@@ -1,9 +1,9 @@
 //! Names as Rust has them, and as interface definitions have them.
 
-/// `AtMostOnce`, `data_type` to `at-most-once`, `data-type`.
+/// `AtMostOnce`, `data_type` to `at-most-once`, `data-type`; what is a word of Rust's has a `_` more there.
 pub fn defined(name: &str) -> String {
     let mut out = String::new();
-    for (at, letter) in name.char_indices() {
+    for (at, letter) in name.trim_end_matches('_').char_indices() {
         if letter.is_uppercase() && at > 0 {
             out.push('-');
         }
