@@ -53,10 +53,10 @@ impl Default for Kinds {
     fn default() -> Self {
         Self {
             events: vec![
-                Box::new(RedisShared::default()),
-                Box::new(MqttShared::default()),
-                Box::new(CronShared::default()),
-                Box::new(SqsShared::default()),
+                Box::<RedisShared>::default(),
+                Box::<MqttShared>::default(),
+                Box::<CronShared>::default(),
+                Box::<SqsShared>::default(),
             ],
         }
     }

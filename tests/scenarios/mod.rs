@@ -2,6 +2,7 @@
 
 mod addresses;
 mod artifacts;
+mod aws;
 mod backends;
 mod cache;
 mod conformance;

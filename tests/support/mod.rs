@@ -10,6 +10,8 @@ pub mod layout;
 pub mod libsql;
 pub mod load;
 pub mod mosquitto;
+#[cfg(feature = "aws")]
+pub mod moto;
 pub mod mysql;
 pub mod openbao;
 pub mod peer;

@@ -49,6 +49,9 @@ impl Mysql {
         };
         // The server's user has to get to what is in it.
         fs::set_permissions(mysql.directory.path(), Permissions::from_mode(0o755)).expect("our directory");
+        // Of its own: a server that starts deletes the temporary tables of all that share the directory.
+        fs::create_dir(mysql.path("tmp")).expect("a directory");
+        fs::set_permissions(mysql.path("tmp"), Permissions::from_mode(0o777)).expect("our directory");
         mysql.install().await;
         mysql.start().await;
         mysql
@@ -89,6 +92,7 @@ impl Mysql {
         let mut server = Command::new("mariadbd");
         server.arg("--no-defaults").arg("--bind-address=127.0.0.1");
         server.arg(format!("--port={}", self.port));
+        server.env("TMPDIR", self.path("tmp"));
         server.arg(option("--datadir", self.path("data")));
         server.arg(option("--socket", self.path("data/socket")));
         server.arg(option("--pid-file", self.path("data/pid")));
@@ -125,6 +129,7 @@ impl Mysql {
             "--skip-test-db",
             "--auth-root-authentication-method=normal",
         ]);
+        install.env("TMPDIR", self.path("tmp"));
         install.arg(option("--datadir", self.path("data")));
         if let Some(user) = user_option() {
             install.arg(user);

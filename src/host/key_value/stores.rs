@@ -143,9 +143,29 @@ fn store(
         }
         #[cfg(not(feature = "aws"))]
         Some(KeyValueStore::AwsDynamo { .. }) => {
-            return Err(error(format!(
-                "the key-value store {label:?} has the type `aws_dynamo`, which this build does not have: build it with `--features aws`, or give the label another type"
-            )));
+            return Err(error(not_built(label)));
         }
     })
+}
+
+/// What a build without the feature says; tests read it in every build.
+#[cfg(any(test, not(feature = "aws")))]
+fn not_built(label: &str) -> String {
+    format!(
+        "the key-value store {label:?} has the type `aws_dynamo`, which this build does not have: build it with `--features aws`, or give the label another type"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_of_another_build_names_the_label_and_the_feature() {
+        let text = not_built("cloud");
+        assert!(
+            text.contains("\"cloud\"") && text.contains("`--features aws`"),
+            "{text}"
+        );
+    }
 }

@@ -22,10 +22,7 @@ impl EventKind for SqsShared {
 
     /// Refuses the app.
     fn plan(_: &LockedApp, _: Option<Tz>) -> Result<Infallible, PlanError> {
-        Err(PlanError::NotBuilt {
-            kind: KIND,
-            feature: "aws",
-        })
+        Err(super::not_built())
     }
 
     fn components<'a>(_: &'a Infallible, _: &'a LockedApp) -> impl Iterator<Item = &'a Component> {
@@ -38,17 +35,5 @@ impl EventKind for SqsShared {
 
     fn start(&self, app: Infallible) -> Running {
         match app {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_feature_is_named() {
-        let app = LockedApp::parse(br#"{"spin_lock_version": 1, "triggers": [], "components": []}"#).unwrap();
-        let error = SqsShared::plan(&app, None).unwrap_err().to_string();
-        assert!(error.contains("`--features aws`"), "{error}");
     }
 }

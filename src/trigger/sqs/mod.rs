@@ -20,3 +20,24 @@ pub use app::SqsShared;
 
 /// The kind of trigger that this room runs.
 const KIND: &str = "sqs";
+
+/// Why a build without the feature refuses an app; tests read it in every build.
+#[cfg(any(test, not(feature = "aws")))]
+fn not_built() -> crate::trigger::event::PlanError {
+    crate::trigger::event::PlanError::NotBuilt {
+        kind: KIND,
+        feature: "aws",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_build_without_the_feature_names_it() {
+        let error = super::not_built().to_string();
+        assert!(
+            error.contains("sqs") && error.contains("`--features aws`"),
+            "{error}"
+        );
+    }
+}

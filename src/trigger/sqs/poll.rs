@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::config::BehaviorVersion;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::message::Handler;
 use crate::errors::chain;
 use crate::tasks;
-use crate::trigger::event::{Current, enter};
+use crate::trigger::event::{Current, Delays, enter};
 use crate::trigger::guest::Life;
 
 /// Messages of one queue that are handled at once. The plug-in has no limit; the host's memory has.
@@ -30,7 +32,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Queue {
     pub(super) url: String,
     pub(super) max_messages: u16,
-    /// After an answer without messages, or none.
+    /// After an answer without messages; after a failure too, and then growing.
     pub(super) idle_wait: Duration,
     pub(super) system_attributes: Vec<String>,
     pub(super) message_attributes: Vec<String>,
@@ -73,6 +75,7 @@ pub(super) async fn keep(queue: Queue, client: Client, mut current: Current<Cons
     };
     let poller = Arc::new(poller);
     let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
+    let mut delays = Delays::new();
     loop {
         let Some(app) = current.borrow().as_deref().map(|consumer| consumer.app.clone()) else {
             return;
@@ -86,11 +89,23 @@ pub(super) async fn keep(queue: Queue, client: Client, mut current: Current<Cons
             asked = poller.receive(&app, &places, place.into_iter().collect()) => asked,
             () = async { closed(&mut current).await; tokio::time::sleep(LEAVE_TIMEOUT).await } => return,
         };
+        let wait = match &asked {
+            None => poller.queue.idle_wait.max(delays.next()),
+            Some(_) => {
+                delays = Delays::new();
+                poller.queue.idle_wait
+            }
+        };
+        let asked = asked.unwrap_or_default();
         if asked.is_empty() {
             tokio::select! {
-                () = tokio::time::sleep(poller.queue.idle_wait) => continue,
+                () = tokio::time::sleep(wait) => continue,
                 () = closed(&mut current) => return,
             }
+        }
+        if current.borrow().is_none() {
+            poller.give_back(&app, asked).await;
+            return;
         }
         for (message, place) in asked {
             let (poller, current) = (poller.clone(), current.clone());
@@ -103,13 +118,13 @@ pub(super) async fn keep(queue: Queue, client: Client, mut current: Current<Cons
 }
 
 impl Poller {
-    /// The next messages, each with its place. Failures are logged, and then there are none.
+    /// The next messages, each with its place. `None` is a failure, which is logged.
     async fn receive(
         &self,
         app: &str,
         places: &Arc<Semaphore>,
         mut taken: Vec<OwnedSemaphorePermit>,
-    ) -> Vec<(Message, OwnedSemaphorePermit)> {
+    ) -> Option<Vec<Received>> {
         while taken.len() < usize::from(self.queue.max_messages)
             && let Ok(place) = places.clone().try_acquire_owned()
         {
@@ -131,12 +146,10 @@ impl Poller {
             )
             .set_message_attribute_names(Some(own.clone()).filter(|names| !names.is_empty()));
         match in_time(request.send()).await {
-            Ok(received) => received
-                .messages
-                .unwrap_or_default()
-                .into_iter()
-                .zip(taken)
-                .collect(),
+            Ok(received) => {
+                let messages = received.messages.unwrap_or_default();
+                Some(messages.into_iter().zip(taken).collect())
+            }
             Err(error) => {
                 tracing::warn!(
                     app,
@@ -144,8 +157,35 @@ impl Poller {
                     error,
                     "no messages from the SQS queue: it is tried again"
                 );
-                Vec::new()
+                None
             }
+        }
+    }
+
+    /// Shows messages to others again that came after the last version had gone. Without it they would stay hidden for as
+    /// long as the queue says.
+    async fn give_back(&self, app: &str, received: Vec<Received>) {
+        let entries = received.iter().enumerate().map(|(place, (message, _))| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(place.to_string())
+                .set_receipt_handle(message.receipt_handle.clone())
+                .visibility_timeout(0)
+                .build()
+        });
+        // What has no handle can't be named to the service.
+        let entries = entries.filter_map(Result::ok).collect();
+        let request = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(&self.queue.url)
+            .set_entries(Some(entries));
+        let given_back = tokio::time::timeout(LEAVE_TIMEOUT, in_time(request.send())).await;
+        if !matches!(given_back, Ok(Ok(_))) {
+            tracing::warn!(
+                app,
+                queue = self.queue.url,
+                "messages that came too late appear again after a while"
+            );
         }
     }
 
@@ -228,6 +268,9 @@ impl Poller {
         }
     }
 }
+
+/// A message, and its place among those that are handled at once.
+type Received = (Message, OwnedSemaphorePermit);
 
 /// The answer to a request, or what is wrong, in words with all layers.
 async fn in_time<T, E: std::error::Error>(request: impl Future<Output = Result<T, E>>) -> Result<T, String> {

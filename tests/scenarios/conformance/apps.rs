@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::support::doubles::{Collector, Llm};
 use crate::support::libsql::LibsqlDouble;
 use crate::support::mosquitto::Mosquitto;
+#[cfg(feature = "aws")]
+use crate::support::moto::{Moto, REGION};
 use crate::support::mysql::Mysql;
 use crate::support::openbao::{self, OpenBao};
 use crate::support::peer::Echo;
@@ -22,12 +24,17 @@ use super::wasi;
 pub const DOWN: &str = "down";
 /// An address where nothing listens: its port is not for ordinary programs.
 pub const NOWHERE: &str = "127.0.0.1:1";
+/// What is behind the label `cloud`.
+#[cfg(feature = "aws")]
+const TABLE: &str = "stores";
 
 pub struct Apps {
     pub redis: Redis,
     pub postgres: Postgres,
     pub mysql: Mysql,
     pub mosquitto: Mosquitto,
+    #[cfg(feature = "aws")]
+    pub moto: Moto,
     pub collector: Collector,
     /// Serves other components' requests.
     pub target: SocketAddr,
@@ -54,10 +61,14 @@ impl Apps {
             OpenBao::start(),
         );
         bao.put("from_static", "a secret value").await;
-        let daemon = Daemon::builder()
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
-            .start()
-            .await;
+        let daemon = Daemon::builder().env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
+        #[cfg(feature = "aws")]
+        let moto = Moto::start().await;
+        #[cfg(feature = "aws")]
+        moto.create_table(TABLE).await;
+        #[cfg(feature = "aws")]
+        let daemon = moto.known_to(daemon);
+        let daemon = daemon.start().await;
         let mut layouts = vec![Layout::with(&App::of("probe", "1"))];
         let target = daemon.serve("target", &layouts[0].file("v1")).await;
         let libsql = LibsqlDouble::start("token");
@@ -86,6 +97,8 @@ impl Apps {
             ],
             "llm_compute": {"type": "remote_http", "url": format!("http://{NOWHERE}"), "auth_token": "the token"},
         });
+        #[cfg(feature = "aws")]
+        let [up, vault, down] = [(up, TABLE), (vault, TABLE), (down, "no-such-table")].map(cloud);
         let mut addresses = BTreeMap::new();
         for (name, guest, configuration) in [
             ("apis1", "apis1", &up),
@@ -113,6 +126,8 @@ impl Apps {
             postgres,
             mysql,
             mosquitto,
+            #[cfg(feature = "aws")]
+            moto,
             collector,
             target,
             peer,
@@ -179,6 +194,14 @@ impl Apps {
     }
 }
 
+/// The same configuration with the label `cloud`, in a table.
+#[cfg(feature = "aws")]
+fn cloud((mut configuration, table): (Value, &str)) -> Value {
+    configuration["key_value_store"]["cloud"] =
+        json!({"type": "aws_dynamo", "region": REGION, "table": table, "consistent_read": true});
+    configuration
+}
+
 /// The guest as a component that is granted one of everything.
 fn app(guest_name: &str, target: SocketAddr) -> App {
     let mut component = Component::new(guest_name, guest(guest_name))
@@ -191,6 +214,9 @@ fn app(guest_name: &str, target: SocketAddr) -> App {
         .config("greeting", "hello {{ plain }}")
         .config("from_provider", "{{ from_static }}")
         .config("literal", "just text");
+    if cfg!(feature = "aws") {
+        component = component.grant("key_value_stores", "cloud");
+    }
     for scheme in ["redis", "postgres", "mysql", "mqtt"] {
         for host in ["127.0.0.1", "localhost"] {
             component = component.allow(&format!("{scheme}://{host}:*"));

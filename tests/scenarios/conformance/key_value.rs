@@ -7,6 +7,7 @@ use super::case::{Call, Section, TRAP, call, err, ok, section};
 
 const FILE: &str = "SQLite file";
 const REDIS: &str = "Redis";
+const DYNAMO: &str = "DynamoDB (moto)";
 
 pub fn sections() -> Vec<Section> {
     let mut sections = Vec::new();
@@ -26,7 +27,11 @@ pub fn sections() -> Vec<Section> {
         "key-value",
         vec![call("get", json!([4711, "a"]), json!(TRAP)).when("the handle was never opened")],
     ));
-    for (label, backend) in [("default", FILE), ("cache", REDIS)] {
+    let mut backends = vec![("default", FILE), ("cache", REDIS)];
+    if cfg!(feature = "aws") {
+        backends.push(("cloud", DYNAMO));
+    }
+    for (label, backend) in backends {
         let two = "fermyon:spin/key-value@2.0.0";
         let three = "spin:key-value/key-value@3.0.0";
         sections.push(section(two, backend, "apis5", two, versioned(label)));
@@ -44,17 +49,30 @@ pub fn sections() -> Vec<Section> {
         REDIS,
         DOWN,
         "fermyon:spin/key-value@2.0.0",
-        vec![
-            call("open", json!(["cache"]), ok(0)),
-            call(
-                "get",
-                json!([0, "a"]),
-                err(json!({"other": "no connection to the Redis server: Connection refused (os error 111)"})),
-            )
-            .when("the server is down"),
-        ],
+        lost(
+            "cache",
+            "the server is down",
+            "no connection to the Redis server: Connection refused (os error 111)",
+        ),
     ));
+    if cfg!(feature = "aws") {
+        sections.push(section(
+            "fermyon:spin/key-value@2.0.0",
+            DYNAMO,
+            DOWN,
+            "fermyon:spin/key-value@2.0.0",
+            lost("cloud", "the table is missing", "…"),
+        ));
+    }
     sections
+}
+
+/// A store behind which nothing is.
+fn lost(label: &str, when: &'static str, told: &str) -> Vec<Call> {
+    vec![
+        call("open", json!([label]), ok(0)),
+        call("get", json!([0, "a"]), err(json!({"other": told}))).when(when),
+    ]
 }
 
 /// The functions that all versions have, on the store that was opened.
@@ -108,6 +126,7 @@ fn versioned(label: &str) -> Vec<Call> {
 fn wasi(label: &str) -> Vec<Call> {
     let no_number = match label {
         "cache" => "ResponseError: value is not an integer or out of range",
+        "cloud" => "the value of \"n\" can't be incremented: it is not a decimal number of 64 bits",
         _ => "the value of \"n\" can't be incremented: it is not 8 bytes long",
     };
     let cursor = err(json!({"other": "list_keys: cursor not supported"}));

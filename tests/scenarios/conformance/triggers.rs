@@ -67,6 +67,8 @@ pub async fn run(apps: &Apps, table: &mut Table) {
             table.row(export, name, "Mosquitto", "handle-message", when, "works");
         }
     }
+    #[cfg(feature = "aws")]
+    queues(apps, table).await;
     for (name, export) in [
         ("on-cron", "fermyon:spin-cron@2.0.0"),
         ("on-cron3", "spin:cron@3.0.0"),
@@ -94,6 +96,36 @@ pub async fn run(apps: &Apps, table: &mut Table) {
         apps.daemon.wait_log("arguments").await;
         apps.daemon.remove_app(name);
         table.row(export, name, "the start", "run", "", "works");
+    }
+}
+
+#[cfg(feature = "aws")]
+async fn queues(apps: &Apps, table: &mut Table) {
+    /// What is left to appear again does so in time to be seen.
+    const VISIBILITY_SECONDS: u32 = 1;
+    for (name, export) in [
+        ("on-sqs", "fermyon:spin-sqs@2.0.0"),
+        ("on-sqs3", "spin:sqs@3.0.0"),
+    ] {
+        let queue = apps.moto.create_queue(name, VISIBILITY_SECONDS).await;
+        let config = json!({
+            "component": name, "queue_url": queue, "idle_wait_seconds": 1,
+            "system_attributes": ["ApproximateReceiveCount"],
+        });
+        let (reader, _layout) = served(apps, name, &watched(name).trigger_of("sqs", config)).await;
+        for (text, when, comes) in [
+            ("an event", "", 1),
+            ("leave", "the guest leaves the message", 2),
+            ("fail", "the guest fails", 2),
+            ("trap", "the guest traps", 2),
+        ] {
+            apps.moto.send(name, text).await;
+            counted(reader, &format!("sqs ApproximateReceiveCount={comes} {text}")).await;
+            table.row(export, name, "SQS (moto)", "handle-queue-message", when, "works");
+        }
+        // What is left comes again and again.
+        apps.daemon.remove_app(name);
+        apps.daemon.wait_gone(name).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The attributes of an item: its name, and its value as bytes or, where it was counted, as a number.
+//! The attributes of an item: its name, and its value as bytes. They are those of Spin's own client.
 
 use std::collections::HashMap;
 
@@ -36,17 +36,12 @@ pub(super) fn name_of(item: &Item) -> Result<&str, StoreError> {
     }
 }
 
-/// A number is its decimal text, as in Redis.
+/// An error is an item that something else has written.
 pub(super) fn value_of(item: &Item) -> Result<Vec<u8>, StoreError> {
-    let value = match item.get(VALUE) {
-        Some(AttributeValue::B(value)) => value.as_ref(),
-        Some(AttributeValue::N(number)) => number.as_bytes(),
-        _ => {
-            return Err(StoreError::new(
-                "DynamoDB: the item's `VAL` is neither bytes nor a number",
-            ));
-        }
+    let Some(AttributeValue::B(value)) = item.get(VALUE) else {
+        return Err(StoreError::new("DynamoDB: the item's `VAL` is not binary"));
     };
+    let value = value.as_ref();
     if value.len() > MAX_BUFFERED {
         return Err(StoreError::too_large());
     }
@@ -58,12 +53,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_bytes_or_the_text_of_a_number() {
+    fn values_are_bytes() {
         assert_eq!(value_of(&written("a:b:k", vec![0, 1])).unwrap(), [0, 1]);
         let mut item = key("a:b:k");
         assert!(value_of(&item).is_err());
         item.insert(VALUE.into(), AttributeValue::N("-42".into()));
-        assert_eq!(value_of(&item).unwrap(), b"-42");
+        assert!(value_of(&item).unwrap_err().0.contains("`VAL`"));
         assert_eq!(name_of(&item).unwrap(), "a:b:k");
     }
 }

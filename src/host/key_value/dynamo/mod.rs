@@ -1,6 +1,7 @@
 //! The `aws_dynamo` type: items `<app>:<label>:<key>` of a table with the partition key `PK`, a string.
 
 mod batch;
+mod counter;
 mod item;
 mod table;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures::StreamExt;
 use futures::stream;
 
@@ -61,20 +62,24 @@ impl DynamoStore {
     fn name(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
-}
 
-#[async_trait]
-impl Store for DynamoStore {
-    async fn get(&self, key_text: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn read(&self, key_text: &str, consistent: bool) -> Result<Option<Vec<u8>>, StoreError> {
         let request = self.table.client().await.get_item();
         let answer = request
             .table_name(self.table.name())
             .set_key(Some(key(&self.name(key_text))))
-            .consistent_read(self.table.consistent_read())
+            .consistent_read(consistent)
             .send()
             .await
             .map_err(failed)?;
         answer.item.as_ref().map(value_of).transpose()
+    }
+}
+
+#[async_trait]
+impl Store for DynamoStore {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(key, self.table.consistent_read()).await
     }
 
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
@@ -170,77 +175,27 @@ impl Store for DynamoStore {
         batch::write(&self.table, changes.collect()).await
     }
 
-    async fn increment(&self, key_text: &str, delta: i64) -> Result<i64, StoreError> {
-        // The service's numbers are longer than ours.
-        let (low, high) = if delta < 0 {
-            (i64::MIN - delta, i64::MAX)
-        } else {
-            (i64::MIN, i64::MAX - delta)
-        };
-        let number = |number: i64| AttributeValue::N(number.to_string());
-        let request = self.table.client().await.update_item();
-        let answer = request
-            .table_name(self.table.name())
-            .set_key(Some(key(&self.name(key_text))))
-            .update_expression("ADD #value :delta")
-            .condition_expression("attribute_not_exists(#value) OR #value BETWEEN :low AND :high")
-            .expression_attribute_names("#value", VALUE)
-            .expression_attribute_values(":delta", number(delta))
-            .expression_attribute_values(":low", number(low))
-            .expression_attribute_values(":high", number(high))
-            .return_values(ReturnValue::UpdatedNew)
-            .customize()
-            .config_override(once())
-            .send()
-            .await;
-        let not_a_counter =
-            || StoreError::not_a_counter(key_text, "it is not a number, or would not fit into 64 bits");
-        match answer {
-            Ok(answer) => match answer.attributes.as_ref().and_then(|item| item.get(VALUE)) {
-                Some(AttributeValue::N(number)) => number.parse().map_err(|_| not_a_counter()),
-                _ => Err(not_a_counter()),
-            },
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Err(not_a_counter())
-            }
-            Err(error) => Err(failed(error)),
-        }
+    async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        counter::increment(self, key, delta).await
     }
 
     async fn swap(&self, key: &str, expected: Expected, value: Vec<u8>) -> Result<Swap, StoreError> {
         let Expected::Value(expected) = expected else {
             return self.set(key, value).await.map(|()| Swap::Done);
         };
-        let mut request = self
-            .table
-            .client()
-            .await
-            .put_item()
+        let request = self.table.client().await.put_item();
+        let request = request
             .table_name(self.table.name())
             .set_item(Some(written(&self.name(key), value)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        request = match expected {
+        let request = match expected {
             None => request
                 .condition_expression("attribute_not_exists(#name)")
                 .expression_attribute_names("#name", NAME),
-            Some(expected) => {
-                let number = number(&expected);
-                request = request
-                    .condition_expression(match number {
-                        None => "#value = :bytes",
-                        Some(_) => "#value = :bytes OR #value = :number",
-                    })
-                    .expression_attribute_names("#value", VALUE)
-                    .expression_attribute_values(":bytes", bytes(expected));
-                match number {
-                    None => request,
-                    Some(number) => request.expression_attribute_values(":number", number),
-                }
-            }
+            Some(expected) => request
+                .condition_expression("#value = :expected")
+                .expression_attribute_names("#value", VALUE)
+                .expression_attribute_values(":expected", bytes(expected)),
         };
         match request.customize().config_override(once()).send().await {
             Ok(_) => Ok(Swap::Done),
@@ -258,11 +213,4 @@ impl Store for DynamoStore {
 /// A request that is not repeated: its effect would not be the same twice.
 fn once() -> Builder {
     Builder::new().retry_config(RetryConfig::disabled())
-}
-
-/// What was read as text may be a number that was counted.
-fn number(text: &[u8]) -> Option<AttributeValue> {
-    let text = std::str::from_utf8(text).ok()?;
-    let number: i64 = text.parse().ok()?;
-    (number.to_string() == text).then(|| AttributeValue::N(text.into()))
 }
