@@ -22,7 +22,7 @@ use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::tasks::{self, Ending};
 use crate::telemetry;
-use crate::trigger::http::Listeners;
+use crate::trigger::http::{HttpSettings, Listeners};
 
 /// The name of this program's directories among those of others.
 const PROGRAM: &str = "lepton";
@@ -48,6 +48,8 @@ pub struct Settings {
     /// For every app.
     pub runtime_config: Option<PathBuf>,
     pub socket: Option<PathBuf>,
+    /// For every listener.
+    pub http: HttpSettings,
 }
 
 /// Where the desired state comes from.
@@ -110,7 +112,8 @@ async fn run(settings: Settings) -> Result<ExitCode> {
     let _lock = SourceLock::take(source)?;
     let directories = Directories::new(&settings)?;
     let host = Arc::new(Host::default());
-    let launcher = launcher(&settings, &directories, host.clone())?;
+    let ending = Ending::new();
+    let launcher = launcher(&settings, &directories, host.clone(), &ending)?;
 
     let rescan = Arc::new(Notify::new());
     let updates = match &settings.source {
@@ -132,7 +135,6 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         last_good_dir,
     };
     let (supervisor, status) = Supervisor::start(launcher, supervisor_settings, updates);
-    let ending = Ending::new();
     let socket = match &settings.socket {
         Some(socket) => socket.clone(),
         None => {
@@ -183,7 +185,12 @@ impl Directories {
     }
 }
 
-fn launcher(settings: &Settings, directories: &Directories, host: Arc<Host>) -> Result<AppLauncher> {
+fn launcher(
+    settings: &Settings,
+    directories: &Directories,
+    host: Arc<Host>,
+    ending: &Ending,
+) -> Result<AppLauncher> {
     let store = Store::open(&directories.cache)?;
     let progress: Arc<dyn Progress> = match telemetry::bars() {
         Some(bars) => Arc::new(Bars::new(bars)),
@@ -215,7 +222,7 @@ fn launcher(settings: &Settings, directories: &Directories, host: Arc<Host>) -> 
         host,
         client: HttpClient::with_system_roots(),
         runtime_config,
-        listeners: Listeners::default(),
+        listeners: Listeners::new(settings.http.clone(), ending.drain().clone()),
         kinds: Kinds::default(),
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,

@@ -17,7 +17,7 @@
 //! | [`loader`] | locked app and stored content to linkable components | sockets |
 //! | [`trigger`] | HTTP: sockets, routes, request to response; events: subscriptions, schedules, commands | registries, watched files |
 //! | [`host`] | one module for each host interface | other host modules |
-//! | [`net`] | what a guest may reach, and how | apps, wasm |
+//! | [`net`] | what a guest may reach, and how; where an app is reached | apps, wasm |
 //! | [`variables`] | templates and the values behind them | wasm |
 //! | [`runtime`] | the one engine, the linker, the store's data, the epoch clock | sockets, registries |
 //! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |

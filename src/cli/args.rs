@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 
 use crate::daemon::{Settings, Source};
+use crate::trigger::http::HttpSettings;
 
 /// Runs the Spin app of every JSON file in a directory.
 ///
@@ -78,6 +79,9 @@ struct ServeOptions {
     /// `runtime_config` goes before it
     #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
     runtime_config: Option<PathBuf>,
+    /// How long a client may take for the head of a request
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    header_timeout: Duration,
     /// The admin socket [default: one for each directory, in the user's runtime directory]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -164,6 +168,9 @@ impl ServeOptions {
             shared_variables: self.shared_variables,
             runtime_config: self.runtime_config,
             socket: self.socket,
+            http: HttpSettings {
+                header_timeout: self.header_timeout,
+            },
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn render(status: &Status) -> String {
         table.add_row([
             id.clone(),
             app.state.as_str().into(),
-            cell(app.address.as_deref()),
+            place(app),
             cell(app.reference.as_deref()),
             cell(digest),
             app.since.clone(),
@@ -37,6 +37,16 @@ pub(super) fn render(status: &Status) -> String {
         text.push_str(&format!("\n\n{problem}"));
     }
     text
+}
+
+/// The address, and what of it is the app's: the first of its hosts, and how many more.
+fn place(app: &AppStatus) -> String {
+    let address = app.address.as_deref().unwrap_or("-");
+    match app.sites.as_slice() {
+        [] => address.to_owned(),
+        [site] => format!("{address} {site}"),
+        [site, more @ ..] => format!("{address} {site} +{}", more.len()),
+    }
 }
 
 fn problem(id: &str, app: &AppStatus) -> Option<String> {

@@ -1,115 +1,165 @@
-//! Which app may have which address: first come, first served.
+//! Which app may have which hosts and paths of which address: first come, first served.
 //!
-//! An app claims what its newest valid file asks for, whether it runs yet or not. Claims that conflict stand in one
-//! bucket (a port, or a Unix path), so that the work for one app does not grow with the number of apps.
+//! An app claims what its newest valid file asks for, whether it runs yet or not; it gets all of it, or waits. The work for
+//! one app grows with the number of claims that are in conflict with its own, and not with the number of apps.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::manifest::{Address, AppId};
+use super::claim::{ByAddress, Claim, Spot};
+use crate::manifest::AppId;
+use crate::net::Location;
 
-/// Conflicts are possible only between addresses of one key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Key {
-    Port(u16),
-    Unix(PathBuf),
-}
+/// When an app made its claim, and which app: older claims first.
+type Turn = (u64, AppId);
 
-impl Key {
-    /// `None`: never in conflict.
-    pub(crate) fn of(address: &Address) -> Option<Key> {
-        match address {
-            Address::Unix(path) => Some(Key::Unix(path.clone())),
-            _ => address.port().filter(|port| *port != 0).map(Key::Port),
-        }
-    }
+/// All claims.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    apps: HashMap<AppId, Made>,
+    granted: Index,
+    waiting: Index,
+    turns: u64,
 }
 
 #[derive(Debug)]
-struct Claim {
-    id: AppId,
-    address: Address,
-    /// A claim that has been granted stays granted until it is given up: a running app never loses its address.
+struct Made {
+    claim: Claim,
+    turn: u64,
+    /// A claim that has been granted stays granted until it is given up: a running app never loses its place.
     granted: bool,
 }
 
-/// All claims, in the order in which they were made within each bucket.
+/// Claims by what they can be in conflict about.
 #[derive(Debug, Default)]
-pub(crate) struct Claims {
-    addresses: HashMap<AppId, Address>,
-    buckets: HashMap<Key, Vec<Claim>>,
+struct Index {
+    addresses: ByAddress<AtAddress>,
 }
 
-/// What a change of claims leads to.
+#[derive(Debug, Default)]
+struct AtAddress {
+    all: BTreeSet<Turn>,
+    locations: HashMap<Location, BTreeSet<Turn>>,
+}
+
+/// Whose claims may be granted after another was given up: see [`Claims::settle`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touched(pub(crate) Vec<AppId>);
 
 impl Claims {
-    /// Gives up what `id` claims. The others of its bucket may be granted theirs: see [`Claims::settle`].
+    /// Gives up what `id` claims.
     pub(crate) fn release(&mut self, id: &AppId) -> Touched {
-        let Some(key) = self.addresses.remove(id).as_ref().and_then(Key::of) else {
+        let Some(made) = self.apps.remove(id) else {
             return Touched::default();
         };
-        let Some(bucket) = self.buckets.get_mut(&key) else {
+        let turn = (made.turn, id.clone());
+        if !made.granted {
+            self.waiting.remove(&made.claim, &turn);
             return Touched::default();
-        };
-        bucket.retain(|claim| claim.id != *id);
-        let touched = bucket.iter().map(|claim| claim.id.clone()).collect();
-        if bucket.is_empty() {
-            self.buckets.remove(&key);
         }
-        Touched(touched)
+        self.granted.remove(&made.claim, &turn);
+        let touched: BTreeSet<&Turn> = self.waiting.conflicting(&made.claim).flatten().collect();
+        Touched(touched.into_iter().map(|(_, id)| id.clone()).collect())
     }
 
     /// Whether `id` claims exactly this.
-    pub(crate) fn claims(&self, id: &AppId, address: &Address) -> bool {
-        self.addresses.get(id) == Some(address)
+    pub(crate) fn claims(&self, id: &AppId, claim: &Claim) -> bool {
+        self.apps.get(id).is_some_and(|made| made.claim == *claim)
     }
 
-    /// Puts `id` at the end of the queue for `address`. A claim that it has for another one must have been released.
-    pub(crate) fn claim(&mut self, id: &AppId, address: &Address) {
-        self.addresses.insert(id.clone(), address.clone());
-        if let Some(key) = Key::of(address) {
-            let (id, address, granted) = (id.clone(), address.clone(), false);
-            self.buckets
-                .entry(key)
-                .or_default()
-                .push(Claim { id, address, granted });
-        }
-    }
-
-    /// Grants what can be granted among the claims that conflict with the one of `id`.
-    pub(crate) fn settle(&mut self, id: &AppId) {
-        let Some(bucket) = self
-            .addresses
-            .get(id)
-            .and_then(Key::of)
-            .and_then(|key| self.buckets.get_mut(&key))
-        else {
-            return;
+    /// Puts `id` at the end of every queue that it has to stand in. What it claimed before must have been released.
+    pub(crate) fn claim(&mut self, id: &AppId, claim: Claim) {
+        self.turns += 1;
+        self.waiting.add(&claim, &(self.turns, id.clone()));
+        let made = Made {
+            claim,
+            turn: self.turns,
+            granted: false,
         };
-        for index in 0..bucket.len() {
-            let claim = &bucket[index];
-            let free = |other: &Claim| !other.granted || !other.address.conflicts_with(&claim.address);
-            if !claim.granted && bucket.iter().all(free) {
-                bucket[index].granted = true;
+        self.apps.insert(id.clone(), made);
+    }
+
+    /// Grants what can be granted of the claims of these apps: new ones, and those that a release has touched.
+    pub(crate) fn settle<'a>(&mut self, ids: impl IntoIterator<Item = &'a AppId>) {
+        let made = |id: &AppId| self.apps.get(id).map(|made| (made.turn, id.clone()));
+        let turns: BTreeSet<Turn> = ids.into_iter().filter_map(made).collect();
+        for turn in turns {
+            let Some(made) = self.apps.get_mut(&turn.1).filter(|made| !made.granted) else {
+                continue;
+            };
+            if self.granted.conflicting(&made.claim).next().is_none() {
+                self.waiting.remove(&made.claim, &turn);
+                self.granted.add(&made.claim, &turn);
+                made.granted = true;
             }
         }
     }
 
     /// Who holds what `id` claims; `None`: `id` itself.
     pub(crate) fn blocked_by(&self, id: &AppId) -> Option<&AppId> {
-        let address = self.addresses.get(id)?;
-        self.holder(id, address)
+        self.holder(id, &self.apps.get(id)?.claim)
     }
 
-    /// Who else has been granted an address that conflicts with this one.
-    pub(crate) fn holder(&self, id: &AppId, address: &Address) -> Option<&AppId> {
-        let bucket = self.buckets.get(&Key::of(address)?)?;
-        let mut others = bucket.iter().filter(|claim| claim.id != *id && claim.granted);
-        others
-            .find(|claim| claim.address.conflicts_with(address))
-            .map(|claim| &claim.id)
+    /// Who else has been granted something that is in conflict with this.
+    pub(crate) fn holder(&self, id: &AppId, claim: &Claim) -> Option<&AppId> {
+        let conflicting = self.granted.conflicting(claim);
+        let others = conflicting.filter_map(|turns| turns.iter().find(|(_, other)| other != id));
+        others.min().map(|(_, id)| id)
+    }
+
+    /// Who has been granted exactly this.
+    pub(crate) fn granted(&self, spot: &Spot) -> Option<&AppId> {
+        let at_address = self.granted.addresses.get(&spot.address)?;
+        let turns = at_address.locations.get(&spot.location)?;
+        turns.first().map(|(_, id)| id)
+    }
+
+    /// In which of its claims `id` is in conflict with `holder`, and with which of that one's.
+    pub(crate) fn contested(&self, id: &AppId, holder: &AppId) -> Option<(&Spot, &Spot)> {
+        let spots = |id: &AppId| self.apps.get(id).map(|made| made.claim.spots());
+        let (own, theirs) = (spots(id)?, spots(holder)?);
+        let mut pairs = own
+            .iter()
+            .flat_map(|own| theirs.iter().map(move |other| (own, other)));
+        pairs.find(|(own, other)| own.conflicts_with(other))
+    }
+}
+
+impl Index {
+    fn add(&mut self, claim: &Claim, turn: &Turn) {
+        for Spot { address, location } in claim.spots() {
+            let add = |at_address: &mut AtAddress| {
+                at_address.all.insert(turn.clone());
+                let turns = at_address.locations.entry(location.clone()).or_default();
+                turns.insert(turn.clone())
+            };
+            self.addresses.change(address, add, |_| false);
+        }
+    }
+
+    fn remove(&mut self, claim: &Claim, turn: &Turn) {
+        for Spot { address, location } in claim.spots() {
+            let remove = |at_address: &mut AtAddress| {
+                at_address.all.remove(turn);
+                if let Some(turns) = at_address.locations.get_mut(location) {
+                    turns.remove(turn);
+                    if turns.is_empty() {
+                        at_address.locations.remove(location);
+                    }
+                }
+            };
+            let empty = |at_address: &AtAddress| at_address.locations.is_empty();
+            self.addresses.change(address, remove, empty);
+        }
+    }
+
+    /// In sets of one or more, each app perhaps in several of them.
+    fn conflicting<'a>(&'a self, claim: &Claim) -> impl Iterator<Item = &'a BTreeSet<Turn>> {
+        claim.spots().iter().flat_map(move |Spot { address, location }| {
+            let same = self.addresses.get(address);
+            let same = same.and_then(|at_address| at_address.locations.get(location));
+            let beside = self.addresses.beside(address).map(|at_address| &at_address.all);
+            same.into_iter().chain(beside)
+        })
     }
 }
 
@@ -118,24 +168,32 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::manifest::parse_app;
 
     fn id(name: &str) -> AppId {
         AppId::new(name)
     }
 
-    fn address(text: &str) -> Address {
-        Address::parse(text, Path::new("/")).unwrap()
+    /// From an address, and more members of an app file.
+    fn claim_of(members: &str) -> Claim {
+        let (address, more) = members.split_once(' ').unwrap_or((members, ""));
+        let text = format!("{{\"reference\": \"a/b\", \"address\": \"{address}\" {more}}}");
+        Claim::of(&parse_app(&text, Path::new("/a.json")).unwrap())
     }
 
-    fn claim(claims: &mut Claims, name: &str, text: &str) {
-        claims.claim(&id(name), &address(text));
-        claims.settle(&id(name));
+    fn claim(claims: &mut Claims, name: &str, members: &str) {
+        claims.claim(&id(name), claim_of(members));
+        claims.settle([&id(name)]);
     }
 
-    fn release(claims: &mut Claims, name: &str) {
-        for other in claims.release(&id(name)).0 {
-            claims.settle(&other);
-        }
+    fn release(claims: &mut Claims, name: &str) -> Vec<AppId> {
+        let touched = claims.release(&id(name)).0;
+        claims.settle(&touched);
+        touched
+    }
+
+    fn holder<'c>(claims: &'c Claims, name: &str) -> Option<&'c str> {
+        claims.blocked_by(&id(name)).map(AppId::as_str)
     }
 
     #[test]
@@ -144,11 +202,11 @@ mod tests {
         claim(&mut claims, "a", "127.0.0.1:80");
         claim(&mut claims, "b", "127.0.0.1:80");
         claim(&mut claims, "c", "127.0.0.1:80");
-        assert_eq!(claims.blocked_by(&id("a")), None);
-        assert_eq!(claims.blocked_by(&id("b")), Some(&id("a")));
+        assert_eq!(holder(&claims, "a"), None);
+        assert_eq!(holder(&claims, "b"), Some("a"));
         release(&mut claims, "a");
-        assert_eq!(claims.blocked_by(&id("b")), None);
-        assert_eq!(claims.blocked_by(&id("c")), Some(&id("b")));
+        assert_eq!(holder(&claims, "b"), None);
+        assert_eq!(holder(&claims, "c"), Some("b"));
     }
 
     #[test]
@@ -158,14 +216,14 @@ mod tests {
         claim(&mut claims, "wide", "0.0.0.0:80");
         claim(&mut claims, "late", "127.0.0.2:80");
         assert_eq!(
-            claims.blocked_by(&id("late")),
+            holder(&claims, "late"),
             None,
             "only waiting claims are in its way"
         );
         release(&mut claims, "a");
-        assert_eq!(claims.blocked_by(&id("wide")), Some(&id("late")));
+        assert_eq!(holder(&claims, "wide"), Some("late"));
         release(&mut claims, "late");
-        assert_eq!(claims.blocked_by(&id("wide")), None);
+        assert_eq!(holder(&claims, "wide"), None);
     }
 
     #[test]
@@ -175,13 +233,13 @@ mod tests {
         claim(&mut claims, "b", "unix:two");
         claims.release(&id("a"));
         claim(&mut claims, "a", "unix:two");
-        assert_eq!(claims.blocked_by(&id("a")), Some(&id("b")));
+        assert_eq!(holder(&claims, "a"), Some("b"));
         let touched = claims.release(&id("b"));
         assert_eq!(touched, Touched(vec![id("a")]));
         claim(&mut claims, "b", "unix:one");
-        claims.settle(&id("a"));
-        assert_eq!(claims.blocked_by(&id("a")), None);
-        assert_eq!(claims.blocked_by(&id("b")), None);
+        claims.settle([&id("a")]);
+        assert_eq!(holder(&claims, "a"), None);
+        assert_eq!(holder(&claims, "b"), None);
     }
 
     #[test]
@@ -189,6 +247,63 @@ mod tests {
         let mut claims = Claims::default();
         claim(&mut claims, "a", "127.0.0.1:0");
         claim(&mut claims, "b", "127.0.0.1:0");
-        assert_eq!(claims.blocked_by(&id("b")), None);
+        assert_eq!(holder(&claims, "b"), None);
+    }
+
+    #[test]
+    fn one_address_is_shared_by_different_hosts_and_paths() {
+        let mut claims = Claims::default();
+        claim(&mut claims, "shop", r#"127.0.0.1:80 , "host": "shop.example""#);
+        claim(
+            &mut claims,
+            "cart",
+            r#"127.0.0.1:80 , "host": "shop.example", "path": "/cart""#,
+        );
+        claim(&mut claims, "all", r#"127.0.0.1:80 , "host": "*.example""#);
+        claim(&mut claims, "rest", "127.0.0.1:80");
+        for name in ["shop", "cart", "all", "rest"] {
+            assert_eq!(holder(&claims, name), None, "{name}");
+        }
+        claim(
+            &mut claims,
+            "again",
+            r#"127.0.0.1:80 , "host": ["new.example", "SHOP.example"]"#,
+        );
+        assert_eq!(holder(&claims, "again"), Some("shop"));
+        let contested = claims.contested(&id("again"), &id("shop")).unwrap();
+        assert_eq!(contested.0.location.to_string(), "shop.example");
+        assert_eq!(release(&mut claims, "cart"), [], "nobody waits for it");
+        assert_eq!(release(&mut claims, "shop"), [id("again")]);
+        assert_eq!(holder(&claims, "again"), None);
+    }
+
+    #[test]
+    fn a_wider_address_waits_for_all_apps_of_the_narrow_one() {
+        let mut claims = Claims::default();
+        claim(&mut claims, "a", r#"127.0.0.1:80 , "path": "/a""#);
+        claim(&mut claims, "b", r#"127.0.0.1:80 , "path": "/b""#);
+        claim(&mut claims, "wide", r#"0.0.0.0:80 , "path": "/c""#);
+        assert_eq!(release(&mut claims, "a"), [id("wide")]);
+        assert_eq!(holder(&claims, "wide"), Some("b"));
+        release(&mut claims, "b");
+        assert_eq!(holder(&claims, "wide"), None);
+    }
+
+    #[test]
+    fn of_those_who_wait_the_oldest_is_first_whatever_else_they_claim() {
+        let mut claims = Claims::default();
+        claim(&mut claims, "holder", r#"127.0.0.1:80 , "host": "a""#);
+        claim(&mut claims, "z-old", r#"127.0.0.1:80 , "host": ["a", "b"]"#);
+        claim(&mut claims, "a-new", r#"127.0.0.1:80 , "host": ["a", "c"]"#);
+        claim(&mut claims, "free", r#"127.0.0.1:80 , "host": "c""#);
+        assert_eq!(
+            holder(&claims, "free"),
+            None,
+            "only granted claims are in its way"
+        );
+        release(&mut claims, "free");
+        release(&mut claims, "holder");
+        assert_eq!(holder(&claims, "z-old"), None);
+        assert_eq!(holder(&claims, "a-new"), Some("z-old"));
     }
 }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `watch.rs`, `events.rs`, `files.rs`, `scan.rs`, `settle.rs`, `links.rs` | a directory to changes: when to look, the system's hints, what counts as a change, one look, what is doubted, where links lead |
 //! | `list.rs` | a fixed list to the same changes |
-//! | `claims.rs`, `plan.rs` | pure: who may have an address, what to do about an app |
+//! | `claim.rs`, `claims.rs`, `plan.rs` | pure: what an app claims, who may have it, what to do about an app |
 //! | `supervisor/` | owns the actual state |
 //! | `launcher.rs` | the seam to everything that knows artifacts, Wasm and sockets |
 //! | `last_good.rs` | what served before a restart |
@@ -22,6 +22,7 @@
 
 mod backoff;
 mod change;
+mod claim;
 mod claims;
 mod events;
 mod files;

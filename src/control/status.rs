@@ -25,6 +25,8 @@ pub struct AppStatus {
     pub digest: Option<String>,
     /// The real address of what serves, with the real port; before that, the one asked for.
     pub address: Option<String>,
+    /// Which hosts and paths of the address are the app's, such as `shop.example/cart`; empty: all of them.
+    pub sites: Vec<String>,
     /// Since when the state is what it is.
     pub since: String,
     /// The last error: the reason and, where one is known, the remedy.
@@ -47,7 +49,7 @@ pub enum AppState {
     Completed,
     /// Serving, but not what its file asks for: see the error.
     Degraded,
-    /// Its address is taken; starts by itself when it is free.
+    /// Its address, or its place at it, is taken; starts by itself when it is free.
     Waiting,
     /// Not serving: see the error.
     Failed,
@@ -88,6 +90,7 @@ mod tests {
             reference: Some("a/b:v1".into()),
             digest: None,
             address: Some("127.0.0.1:80".into()),
+            sites: vec!["shop.example/cart".into()],
             since: timestamp(SystemTime::UNIX_EPOCH),
             error: Some("why".into()),
             next_try: None,

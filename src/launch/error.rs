@@ -9,7 +9,7 @@ use crate::loader::ComponentError;
 use crate::net::TlsError;
 use crate::oci::{DigestError, OciError};
 use crate::runtime_config::RuntimeConfigError;
-use crate::trigger::http::{BindError, PrepareError};
+use crate::trigger::http::{BindError, HealthError, PrepareError};
 use crate::trigger::{self, PlanError};
 use crate::variables::{ConfiguredProviderError, VariableError};
 
@@ -55,6 +55,10 @@ pub enum LaunchFailure {
         "the app has HTTP triggers, and its file has no address: add for instance \"address\": \"127.0.0.1:3000\""
     )]
     NoAddress,
+    #[error(transparent)]
+    Health(#[from] HealthError),
+    #[error("the app file has \"health\", and the app no HTTP trigger that could answer: remove it")]
+    HealthWithoutHttp,
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("the state directory {} can't be created: choose another `state_dir` or --state-root", path.display())]

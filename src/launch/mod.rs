@@ -108,7 +108,7 @@ impl Launcher for AppLauncher {
     async fn activate(
         &self,
         id: AppId,
-        _: Arc<AppSpec>,
+        spec: Arc<AppSpec>,
         address: ResolvedAddress,
         prepared: PreparedApp,
         done: bool,
@@ -121,16 +121,18 @@ impl Launcher for AppLauncher {
             lease,
         } = prepared;
         let routes = triggers.routes();
-        let started = triggers.start(&self.parts, address, done).await?;
+        let started = triggers.start(&self.parts, address, &spec.site, done).await?;
         let mut served: Vec<String> = Vec::new();
         if let Some(http) = &started.http {
-            tracing::info!(app = id.as_str(), address = %http.address, %digest, "serving {}", http.url);
+            for url in &http.urls {
+                tracing::info!(app = id.as_str(), address = %http.address, %digest, "serving {url}");
+            }
             for route in &routes {
                 tracing::info!(
                     app = id.as_str(),
                     "  {}: {}{}",
                     route.target,
-                    http.url,
+                    http.base,
                     route.pattern
                 );
             }

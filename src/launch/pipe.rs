@@ -158,7 +158,7 @@ impl Parts {
             variables,
         };
         Ok(PreparedApp {
-            triggers: plans.prepare(self, &input).await?,
+            triggers: plans.prepare(self, &input, spec.health.as_ref()).await?,
             digest,
             once,
             pins,

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use super::{LaunchFailure, Parts};
 use crate::app::{Component, LockedApp};
 use crate::control::{Finished, ResolvedAddress};
-use crate::manifest::AppSpec;
+use crate::manifest::{AppSpec, HealthCheck};
+use crate::net::Site;
 use crate::tasks;
 use crate::trigger::command::{self, CommandApp, CommandOutcome, CommandPlan};
 use crate::trigger::cron::CronShared;
@@ -121,11 +122,12 @@ impl Plans {
             .collect()
     }
 
-    /// Links and tries everything; touches no port and no server.
+    /// Links and tries everything, and waits for the app to be fit to serve; touches no port and no server.
     pub(super) async fn prepare(
         self,
         parts: &Parts,
         input: &AppInput<'_>,
+        health: Option<&HealthCheck>,
     ) -> Result<PreparedTriggers, LaunchFailure> {
         let runtime = &parts.runtime;
         let http = match self.http {
@@ -140,6 +142,11 @@ impl Plans {
             Some(plan) => Some(command::prepare(runtime, plan, input).await?),
             None => None,
         };
+        match (health, &http) {
+            (Some(check), Some(app)) => app.becomes_healthy(&check.path, check.timeout).await?,
+            (Some(_), None) => return Err(LaunchFailure::HealthWithoutHttp),
+            (None, _) => {}
+        }
         Ok(PreparedTriggers {
             http,
             events,
@@ -160,6 +167,7 @@ impl PreparedTriggers {
         self,
         parts: &Parts,
         address: ResolvedAddress,
+        site: &Site,
         done: bool,
     ) -> Result<Started, LaunchFailure> {
         let http = match self.http {
@@ -169,7 +177,7 @@ impl PreparedTriggers {
                     ResolvedAddress::Unix(path) => ListenAddress::Unix(path),
                     ResolvedAddress::Absent => return Err(LaunchFailure::NoAddress),
                 };
-                Some(http::start(&parts.listeners, &address, app).await?)
+                Some(http::start(&parts.listeners, &address, site, app).await?)
             }
             None => None,
         };

@@ -4,6 +4,10 @@
 //! |---|---|---|
 //! | `reference` | where the artifact comes from, see [`Source`] | an error |
 //! | `address` | where it is served, see [`Address`] | for apps without HTTP triggers |
+//! | `host` | a name or a list of names that it answers for at its address, see [`HostPattern`](crate::net::HostPattern) | every host |
+//! | `path` | the prefix of the paths that it answers for, see [`PathPrefix`](crate::net::PathPrefix) | every path |
+//! | `strip_path` | `true`: the app does not see the prefix | `false` |
+//! | `health` | a path that a new version has to answer with 2xx before it takes its place, see [`HealthCheck`] | none is asked |
 //! | `state_dir` | its own directory, relative to the state root | the file's stem |
 //! | `variables` | name to text, or to `{"file": PATH}` | none |
 //! | `environment` | added to every component | none |
@@ -24,6 +28,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::net::Site;
 use crate::oci::Source;
 use crate::runtime_config::RuntimeConfigSource;
 
@@ -31,12 +36,14 @@ pub use crate::variables::{Secret, Value as VariableValue};
 
 mod address;
 mod error;
+mod health;
 mod list;
 mod raw;
 mod values;
 
 pub use address::{Address, AddressError};
 pub use error::ManifestError;
+pub use health::HealthCheck;
 pub use list::{ListEntry, parse_list};
 
 /// The name of one app: its file's stem, or the name of an entry of a list.
@@ -73,6 +80,10 @@ pub struct AppSpec {
     pub reference: Source,
     /// Where it is served.
     pub address: Address,
+    /// Which hosts and paths of the address are its own.
+    pub site: Site,
+    /// What a new version has to answer before it takes its place.
+    pub health: Option<HealthCheck>,
     /// As written, or the app's id; relative to the state root.
     pub state_dir: PathBuf,
     /// Values for the app's variables.

@@ -10,15 +10,21 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::values::{Configuration, Delay, Named, Policy, Table};
+use super::health::{Health, HealthCheck};
+use super::values::{Configuration, Delay, Hosts, Named, Policy, Switch, Table};
 use super::{Address, AppId, AppSpec, PullPolicy};
+use crate::net::{HostPattern, PathPrefix, Site};
 use crate::oci::Source;
 use crate::runtime_config::RuntimeConfigSource;
 
 /// Every member that an app may have.
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 15] = [
     "reference",
     "address",
+    "host",
+    "path",
+    "strip_path",
+    "health",
     "state_dir",
     "$schema",
     "variables",
@@ -65,9 +71,12 @@ impl<'de> Visitor<'de> for App<'_> {
         while let Some(name) = map.next_key_seed(MemberName)? {
             members.read(name, &mut map, self.base_dir)?;
         }
+        let site = members.site()?;
         Ok(AppSpec {
             reference: members.reference.ok_or_else(missing_reference)?,
             address: members.address.unwrap_or(Address::Absent),
+            site,
+            health: members.health,
             state_dir: members
                 .state_dir
                 .unwrap_or_else(|| PathBuf::from(self.id.as_str())),
@@ -86,6 +95,10 @@ impl<'de> Visitor<'de> for App<'_> {
 struct Members {
     reference: Option<Source>,
     address: Option<Address>,
+    host: Option<Vec<HostPattern>>,
+    path: Option<PathPrefix>,
+    strip_path: Option<bool>,
+    health: Option<HealthCheck>,
     state_dir: Option<PathBuf>,
     variables: Option<BTreeMap<String, super::VariableValue>>,
     environment: Option<BTreeMap<String, String>>,
@@ -112,10 +125,17 @@ impl Members {
                 let read = |text: &str| Address::parse(text, base_dir).map_err(|e| e.to_string());
                 put(&mut self.address, name, map, Named::text(name, read))
             }
+            "host" => put(&mut self.host, name, map, Hosts { name }),
+            "path" => {
+                let read = |text: &str| PathPrefix::parse(text).map_err(|e| format!("{name:?} {e}"));
+                put(&mut self.path, name, map, Named::text(name, read))
+            }
+            "strip_path" => put(&mut self.strip_path, name, map, Switch { name }),
+            "health" => put(&mut self.health, name, map, Health),
             "state_dir" => put(&mut self.state_dir, name, map, Named::text(name, state_dir)),
             "variables" => put(&mut self.variables, name, map, Table::variables(base_dir)),
             "environment" => put(&mut self.environment, name, map, Table::environment()),
-            "enabled" => put(&mut self.enabled, name, map, super::values::Switch { name }),
+            "enabled" => put(&mut self.enabled, name, map, Switch { name }),
             "drain_timeout" => put(&mut self.drain_timeout, name, map, Delay { name }),
             "pull" => put(&mut self.pull, name, map, Policy { name }),
             "runtime_config" => put(&mut self.runtime_config, name, map, Configuration { base_dir }),
@@ -126,8 +146,34 @@ impl Members {
     }
 }
 
+impl Members {
+    fn site<E: Error>(&mut self) -> Result<Site, E> {
+        let site = Site {
+            hosts: self.host.take().unwrap_or_default(),
+            path: self.path.take().unwrap_or_default(),
+            strip_path: self.strip_path.unwrap_or_default(),
+        };
+        if site.strip_path && site.path == PathPrefix::default() {
+            return Err(E::custom(
+                "\"strip_path\" needs a path to remove; add for instance \"path\": \"/shop\", or leave it out",
+            ));
+        }
+        if site != Site::default() && self.address.is_none() {
+            return Err(E::custom(
+                "\"host\" and \"path\" say where at an address the app is; add for instance \"address\": \"127.0.0.1:3000\"",
+            ));
+        }
+        Ok(site)
+    }
+}
+
 /// Reads a member's value into its place, which must still be empty.
-fn put<'de, M, S>(place: &mut Option<S::Value>, name: &str, map: &mut M, seed: S) -> Result<(), M::Error>
+pub(super) fn put<'de, M, S>(
+    place: &mut Option<S::Value>,
+    name: &str,
+    map: &mut M,
+    seed: S,
+) -> Result<(), M::Error>
 where
     M: MapAccess<'de>,
     S: DeserializeSeed<'de>,

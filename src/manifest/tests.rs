@@ -45,6 +45,20 @@ fn every_optional_member_is_read() {
 }
 
 #[test]
+fn hosts_and_a_path_say_where_at_the_address_the_app_is() {
+    let sites = |members: &str| {
+        let site = app(&with(members)).unwrap().site;
+        let locations = site.locations().map(|location| location.to_string());
+        (locations.collect::<Vec<_>>(), site.strip_path)
+    };
+    assert_eq!(sites("\"pull\": \"always\""), (vec![String::new()], false));
+    let one = r#""host": "Shop.example", "path": "/cart", "strip_path": true"#;
+    assert_eq!(sites(one), (vec!["shop.example/cart".to_owned()], true));
+    let two = r#""host": ["a.example", "*.a.example"]"#;
+    assert_eq!(sites(two).0, ["a.example", "*.a.example"]);
+}
+
+#[test]
 fn a_duration_may_be_a_number_of_seconds() {
     let spec = app(&with(r#""drain_timeout": 1.5, "pull": 60"#)).unwrap();
     assert_eq!(spec.drain_timeout, Some(Duration::from_millis(1500)));
@@ -107,6 +121,18 @@ fn each_mistake_is_told_with_line_and_reason() {
             &with("\"environment\": []"),
             ":4:",
             "an object of names and values",
+        ),
+        (&with("\"host\": 7"), ":4:", "a host name or a list of them"),
+        (&with("\"host\": []"), ":4:", "leave it out for every host"),
+        (&with("\"host\": [\"a\", 7]"), ":4:", "in the list of \"host\""),
+        (&with("\"host\": [\"a\", \"A\"]"), ":4:", "twice"),
+        (&with("\"host\": \"a:80\""), ":4:", "\"host\" \"a:80\" has a port"),
+        (&with("\"path\": \"shop\""), ":4:", "write \"/shop\""),
+        (&with("\"strip_path\": true"), ":5:", "needs a path"),
+        (
+            "{\"reference\": \"a/b\", \"host\": \"a\"}",
+            ":1:",
+            "add for instance \"address\"",
         ),
         ("[]", ":1:", "expected an object with"),
     ];

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{PullPolicy, Secret, VariableValue};
+use crate::net::HostPattern;
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigSource};
 
 /// A text that a function turns into the value, or refuses with a reason.
@@ -69,6 +70,87 @@ impl Visitor<'_> for Switch<'_> {
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<bool, E> {
         Ok(value)
+    }
+}
+
+/// One host or a list of hosts.
+pub(super) struct Hosts<'a> {
+    pub(super) name: &'a str,
+}
+
+impl Hosts<'_> {
+    fn add<E: Error>(&self, hosts: &mut Vec<HostPattern>, text: &str) -> Result<(), E> {
+        let host = HostPattern::parse(text).map_err(|e| E::custom(format!("{:?} {e}", self.name)))?;
+        if hosts.contains(&host) {
+            let problem = format!("{text:?} stands in {:?} twice; remove one", self.name);
+            return Err(E::custom(problem));
+        }
+        hosts.push(host);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Hosts<'_> {
+    type Value = Vec<HostPattern>;
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
+        input.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Hosts<'_> {
+    type Value = Vec<HostPattern>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a host name or a list of them for {:?}", self.name)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        let mut hosts = Vec::new();
+        self.add(&mut hosts, text)?;
+        Ok(hosts)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut hosts = Vec::new();
+        while list
+            .next_element_seed(OneOf {
+                hosts: &mut hosts,
+                of: &self,
+            })?
+            .is_some()
+        {}
+        if hosts.is_empty() {
+            let problem = format!("{:?} is an empty list; leave it out for every host", self.name);
+            return Err(A::Error::custom(problem));
+        }
+        Ok(hosts)
+    }
+}
+
+/// One entry of a list of hosts, read in its place so that a mistake is told with it.
+struct OneOf<'a> {
+    hosts: &'a mut Vec<HostPattern>,
+    of: &'a Hosts<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for OneOf<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
+        input.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for OneOf<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a host name in the list of {:?}", self.of.name)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.of.add(self.hosts, text)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a guest may reach and how: allowed hosts, dialling, TLS, pools.
+//! What a guest may reach and how: allowed hosts, dialling, TLS, pools; and where an app is reached.
 
 mod allowed_hosts;
 mod blocked;
@@ -9,6 +9,7 @@ mod error;
 mod idle;
 mod outbound;
 mod pattern;
+mod site;
 mod tls;
 mod unix;
 
@@ -20,5 +21,6 @@ pub use error::SendError;
 pub use idle::{IdlePool, IdlePools, Reusable};
 pub use outbound::{ConnectionLimits, Kind, Outbound, Permit, ReachError};
 pub use pattern::PatternError;
+pub use site::{HostPattern, LONGEST_HOST, Location, PathPrefix, Site, SiteError};
 pub use tls::{TlsError, TlsSettings, tls_client_config};
 pub use unix::{SocketFile, remove_stale_socket};

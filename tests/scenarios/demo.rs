@@ -116,6 +116,34 @@ async fn the_second_app_has_three_components_and_an_answer_of_the_host_s() {
 }
 
 #[tokio::test]
+async fn two_more_apps_share_the_address_of_the_first_by_host_and_by_path() {
+    let demo = Demo::start().await;
+    demo.add("watch-dir/hello.json", "hello");
+    let address = demo.daemon.address("hello").await;
+    let mut connection = Connection::open(address).await.unwrap();
+    for name in ["site-host", "site-path"] {
+        demo.add(&format!("test-configs/{name}.json"), name);
+        demo.daemon.wait_state(name, "running").await;
+    }
+    demo.add("test-configs/mistake-host-taken.json", "host-taken");
+    let waiting = demo
+        .daemon
+        .wait_error("host-taken", "held by app site-host")
+        .await;
+    assert_eq!(waiting.state(), "waiting");
+    for (host, path) in [
+        ("second.localhost", "/"),
+        ("a.second.localhost", "/"),
+        ("127.0.0.1", "/second/"),
+    ] {
+        let page = connection.host(host).get(path).await.unwrap();
+        assert!(page.text().contains("A second app"), "{host}{path}");
+    }
+    let page = connection.host("127.0.0.1").get("/").await.unwrap();
+    assert!(page.text().contains("<h1>Hello"));
+}
+
+#[tokio::test]
 async fn each_mistake_is_reported_and_touches_no_other_app() {
     let demo = Demo::start().await;
     demo.add("watch-dir/hello.json", "hello");
@@ -126,6 +154,7 @@ async fn each_mistake_is_reported_and_touches_no_other_app() {
         ("wrong-type", "address"),
         ("bad-address", "address"),
         ("bad-reference", "reference"),
+        ("bad-host", "write \"second.localhost\""),
         ("bad-json", "bad-json.json:4"),
         ("address-taken", "hello"),
         ("no-registry", "127.0.0.1:9"),

@@ -129,6 +129,23 @@ impl Connection {
         })
     }
 
+    /// The same connection, for a request beside others; of HTTP/2 only.
+    pub fn beside(&self) -> Self {
+        let Sender::Two(sender) = &self.sender else {
+            panic!("a connection of HTTP/1.1 has one request at a time");
+        };
+        Self {
+            sender: Sender::Two(sender.clone()),
+            authority: self.authority.clone(),
+        }
+    }
+
+    /// The host that is asked for from now on, in place of the address.
+    pub fn host(&mut self, host: &str) -> &mut Self {
+        self.authority = host.into();
+        self
+    }
+
     pub fn is_open(&self) -> bool {
         match &self.sender {
             Sender::One(sender) => !sender.is_closed(),

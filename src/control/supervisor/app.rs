@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::backoff::Backoff;
+use crate::control::claim::Claim;
 use crate::control::launcher::{Finished, LaunchError, LaunchErrorKind, Version};
 use crate::control::plan::{Actual, Desired};
 use crate::control::status::{AppState, AppStatus, timestamp};
-use crate::manifest::{Address, AppId, AppSpec};
+use crate::manifest::{AppId, AppSpec};
 
 /// A running trigger task.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ pub(super) struct App {
     /// A version to prepare although the file is unchanged.
     pub(super) renew: Option<Version>,
     pub(super) fallback_tried: bool,
-    /// Who holds the address, and in which words that is told.
+    /// Who holds what it claims, and in which words that is told.
     pub(super) waits: Option<String>,
     pub(super) resolving: Option<AbortHandle>,
     pub(super) resolve_at: Option<When>,
@@ -168,13 +169,13 @@ impl App {
     }
 
     /// What the app claims: by its newest valid file, or by what served before the restart.
-    pub(super) fn claim(&self) -> Option<&Address> {
+    pub(super) fn claim(&self) -> Option<Claim> {
         let spec = self
             .spec
             .as_ref()
             .or(self.remembered.as_ref().map(|(spec, _)| spec));
         spec.filter(|spec| self.present && spec.enabled)
-            .map(|spec| &spec.address)
+            .map(|spec| Claim::of(spec))
     }
 
     /// Nothing is left of it.
@@ -242,6 +243,7 @@ impl App {
             .map(|before| before.since.clone());
         let remembered = self.remembered.as_ref().map(|(spec, _)| spec);
         let spec = self.spec.as_ref().or(live.map(|live| &live.spec)).or(remembered);
+        let sites = live.map(|live| &live.spec).or(spec);
         let retry = self.retry.or(self.resolve_trouble.as_ref().and(self.resolve_at));
         AppStatus {
             state,
@@ -250,10 +252,17 @@ impl App {
             address: live
                 .map(|live| live.address.clone())
                 .or(spec.map(|spec| spec.address.to_string())),
+            sites: sites.map_or_else(Vec::new, |spec| sites_of(spec)),
             since: since.unwrap_or_else(|| timestamp(SystemTime::now())),
             error: self.error().or_else(|| self.resolve_trouble.clone()),
             next_try: retry.map(|when| timestamp(when.time)),
             routes: live.map(|live| live.routes.clone()).unwrap_or_default(),
         }
     }
+}
+
+/// Where at its address an app is, as readers see it.
+fn sites_of(spec: &AppSpec) -> Vec<String> {
+    let locations = spec.site.locations().map(|location| location.to_string());
+    locations.filter(|location| !location.is_empty()).collect()
 }

@@ -10,7 +10,7 @@ use super::app::When;
 use super::{App, SETTLED, Supervisor, Sweep};
 use crate::control::change::{AppFile, Change, Update};
 use crate::control::launcher::{Launcher, Version};
-use crate::manifest::{Address, AppId, PullPolicy};
+use crate::manifest::{AppId, PullPolicy};
 
 impl<L: Launcher> Supervisor<L> {
     pub(super) async fn update(&mut self, update: Update) {
@@ -39,7 +39,7 @@ impl<L: Launcher> Supervisor<L> {
         };
     }
 
-    /// All addresses that the batch gives up are given up before any is claimed, so that a batch may swap them.
+    /// All that the batch gives up is given up before any is claimed, so that a batch may swap addresses.
     async fn changes(&mut self, changes: Vec<Change>) {
         let mut touched = BTreeSet::new();
         for change in changes {
@@ -112,19 +112,19 @@ impl<L: Launcher> Supervisor<L> {
         for id in &ids {
             let Some(app) = self.apps.get(id) else { continue };
             let wanted = app.claim();
-            if wanted.is_some_and(|wanted| self.claims.claims(id, wanted)) {
+            if wanted
+                .as_ref()
+                .is_some_and(|wanted| self.claims.claims(id, wanted))
+            {
                 continue;
             }
-            moving.extend(wanted.map(|wanted| (id.clone(), wanted.clone())));
+            moving.extend(wanted.map(|wanted| (id.clone(), wanted)));
             concerned.extend(self.claims.release(id).0);
         }
-        for (id, address) in &moving {
-            self.claims.claim(id, address);
+        for (id, claim) in moving {
+            self.claims.claim(&id, claim);
         }
-        // The older claims first: they have waited.
-        for id in concerned.iter().filter(|id| !ids.contains(id)).chain(&ids) {
-            self.claims.settle(id);
-        }
+        self.claims.settle(&concerned);
         self.end_lingering();
         for id in &concerned {
             self.look_after(id);
@@ -146,13 +146,28 @@ impl<L: Launcher> Supervisor<L> {
         true
     }
 
-    /// In which words a taken address is told.
-    pub(super) fn taken_by(&self, holder: &AppId, address: &Address) -> String {
+    /// In which words it is told that another app has what this one claims.
+    pub(super) fn taken_by(&self, id: &AppId, holder: &AppId) -> String {
         let file = self
             .apps
             .get(holder)
             .map_or_else(PathBuf::new, |app| app.path.clone());
-        let file = file.display();
-        format!("address {address} is held by app {holder} ({file}); it starts by itself when that is free")
+        let held = format!("held by app {holder} ({})", file.display());
+        let free = "it starts by itself when that is free";
+        let Some((own, theirs)) = self.claims.contested(id, holder) else {
+            return format!("its address is {held}; {free}");
+        };
+        let (address, location) = (&own.address, own.location.to_string());
+        if *address != theirs.address {
+            let other = &theirs.address;
+            return format!(
+                "address {address} can't be open beside {other}, which is {held}; {free}, and shares an address that is written in the same way"
+            );
+        }
+        let share = "with a \"host\" or \"path\" of its own it shares the address";
+        match location.as_str() {
+            "" => format!("address {address} is {held}; {free}, and {share}"),
+            location => format!("{location} at address {address} is {held}; {free}, and {share}"),
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::manifest::{Address, AppId, AppSpec};
 /// What goes on in the world.
 #[derive(Debug, Default)]
 pub(super) struct World {
-    /// Who answers at each open address: `app@reference#digest`.
+    /// Who answers at each open address, or location of it: `app@reference#digest`.
     pub(super) open: BTreeMap<String, (u64, String)>,
     /// Addresses that were open and are not any more.
     pub(super) closed: Vec<String>,
@@ -79,11 +79,13 @@ impl Fake {
         })
     }
 
-    fn detach(&self, address: &str, run: u64) {
+    fn detach(&self, places: &[String], run: u64) {
         self.world(|world| {
-            if world.open.get(address).is_some_and(|(behind, _)| *behind == run) {
-                world.open.remove(address);
-                world.closed.push(address.to_owned());
+            for place in places {
+                if world.open.get(place).is_some_and(|(behind, _)| *behind == run) {
+                    world.open.remove(place);
+                    world.closed.push(place.clone());
+                }
             }
         });
     }
@@ -155,14 +157,21 @@ impl Launcher for Fake {
             ResolvedAddress::Absent => format!("-{id}"),
             address => address.to_string(),
         };
+        let places: Vec<String> = spec
+            .site
+            .locations()
+            .map(|location| format!("{address} {location}").trim_end().to_owned())
+            .collect();
         let who = format!("{id}@{}#{}", spec.reference, prepared.digest);
         let crash = Arc::new(Notify::new());
         let run = self.world(|world| {
             let parsed = |text: &str| match text.starts_with('-') {
                 true => Address::Absent,
-                false => Address::parse(text, "/".as_ref()).unwrap(),
+                false => Address::parse(text.split(' ').next().unwrap(), "/".as_ref()).unwrap(),
             };
-            let clash = |open: &String| *open != address && parsed(open).conflicts_with(&parsed(&address));
+            let clash = |open: &String| {
+                parsed(open) != parsed(&address) && parsed(open).conflicts_with(&parsed(&address))
+            };
             if world.foreign.contains(&address) || world.open.keys().any(clash) {
                 let error = LaunchError::other(format!("{address} is in use"));
                 return Err(LaunchError {
@@ -171,23 +180,25 @@ impl Launcher for Fake {
                 });
             }
             world.runs += 1;
-            world.open.insert(address.clone(), (world.runs, who));
+            for place in &places {
+                world.open.insert(place.clone(), (world.runs, who.clone()));
+            }
             world.crashes.insert(id.to_string(), Arc::clone(&crash));
             Ok(world.runs)
         })?;
         let (stop, stopped) = oneshot::channel();
-        let (fake, at) = (self.clone(), address.clone());
+        let fake = self.clone();
         let task = tokio::spawn(async move {
             tokio::select! {
                 time = stopped => {
-                    fake.detach(&at, run);
+                    fake.detach(&places, run);
                     let drain = fake.world(|world| {
                         world.draining_for.extend(time);
                         world.drain
                     });
                     tokio::time::sleep(drain).await;
                 }
-                () = crash.notified() => fake.detach(&at, run),
+                () = crash.notified() => fake.detach(&places, run),
             }
         });
         let routes = vec!["/...".to_owned()];

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Supervisor;
 use super::app::{Live, When};
+use crate::control::claim::Claim;
 use crate::control::launcher::{
     Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
@@ -103,9 +104,9 @@ impl<L: Launcher> Supervisor<L> {
         self.look_after(id);
     }
 
-    /// Whether the last good version may have its address: its own claim, or one that happens to be free.
+    /// Whether the last good version may have its place: its own claim, or one that happens to be free.
     fn may_fall_back(&self, id: &AppId, spec: &AppSpec) -> bool {
-        self.claims.holder(id, &spec.address).is_none()
+        self.claims.holder(id, &Claim::of(spec)).is_none()
     }
 
     fn activated(
@@ -139,18 +140,17 @@ impl<L: Launcher> Supervisor<L> {
         self.look_after(id);
     }
 
-    /// A new run is behind its address; whoever was there is not any more.
+    /// A new run is in its place; whoever was there is not any more.
     fn serves(&mut self, id: &AppId, spec: Arc<AppSpec>, running: Running, fallback: bool) {
         self.next_run += 1;
         let run = self.next_run;
         let ended = CancellationToken::new();
-        for displaced in self.serving.in_the_way_of(&spec.address) {
+        for displaced in self.serving.add(run, id, Claim::of(&spec)) {
             if let Some(live) = self.take_run(&displaced.owner, displaced.run) {
                 self.drain(live);
             }
             self.publish(&displaced.owner);
         }
-        self.serving.add(run, id, &spec.address);
         // The launcher has told where it is served; what is not as the file says is told here.
         if fallback {
             tracing::warn!(app = %id, digest = running.digest, "the last good version is served");
@@ -198,6 +198,7 @@ impl<L: Launcher> Supervisor<L> {
         if let Some(old) = old {
             self.retire(old);
         }
+        self.end_lingering();
     }
 
     /// What the file asks for serves.
@@ -226,11 +227,8 @@ impl<L: Launcher> Supervisor<L> {
         }
         let delay = app.backoff.after(&error);
         let in_use = error.kind == LaunchErrorKind::AddressInUse;
-        let address = app.spec.as_ref().map(|spec| spec.address.clone());
         self.trouble(id, error, delay);
-        if let Some(address) = address {
-            self.end_orphans(&address);
-        }
+        self.end_orphans(id);
         // The port is as taken for the last good version as for this one.
         if !in_use && !work.fallback {
             self.fall_back(id);
@@ -257,7 +255,7 @@ impl<L: Launcher> Supervisor<L> {
         let Some(live) = self.take_run(id, run) else {
             return;
         };
-        self.serving.remove(run, &live.spec.address);
+        self.serving.remove(run);
         let Some(app) = self.apps.get_mut(id).filter(|app| app.present) else {
             return;
         };

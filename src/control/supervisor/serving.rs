@@ -1,52 +1,85 @@
-//! Which runs have an address open, whoever claims it now.
+//! Which runs are where, whoever claims it now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::control::claims::Key;
+use crate::control::claim::{ByAddress, Claim, Spot};
 use crate::manifest::{Address, AppId};
+use crate::net::Location;
 
 /// One run that serves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Served {
     pub(super) run: u64,
     pub(super) owner: AppId,
-    pub(super) address: Address,
+    claim: Claim,
 }
 
 /// All of them, by what they can be in conflict about.
 #[derive(Debug, Default)]
 pub(super) struct Serving {
-    runs: HashMap<Key, Vec<Served>>,
+    runs: HashMap<u64, Served>,
+    addresses: ByAddress<AtAddress>,
+}
+
+#[derive(Debug, Default)]
+struct AtAddress {
+    runs: BTreeSet<u64>,
+    locations: HashMap<Location, u64>,
 }
 
 impl Serving {
-    pub(super) fn add(&mut self, run: u64, owner: &AppId, address: &Address) {
-        if let Some(key) = Key::of(address) {
-            let (owner, address) = (owner.clone(), address.clone());
-            self.runs
-                .entry(key)
-                .or_default()
-                .push(Served { run, owner, address });
+    /// A run is where it claims to be, in place of whoever was there. Gives the runs that have nothing left.
+    pub(super) fn add(&mut self, run: u64, owner: &AppId, claim: Claim) -> Vec<Served> {
+        let mut displaced = BTreeSet::new();
+        for Spot { address, location } in claim.spots() {
+            let add = |at_address: &mut AtAddress| {
+                at_address.runs.insert(run);
+                at_address.locations.insert(location.clone(), run)
+            };
+            displaced.extend(self.addresses.change(address, add, |_| false).flatten());
+        }
+        let owner = owner.clone();
+        self.runs.insert(run, Served { run, owner, claim });
+        let without_place = |run: &u64| self.held(*run).next().is_none();
+        let displaced = displaced.into_iter().filter(without_place);
+        displaced.filter_map(|run| self.runs.get(&run).cloned()).collect()
+    }
+
+    pub(super) fn remove(&mut self, run: u64) {
+        let Some(served) = self.runs.remove(&run) else {
+            return;
+        };
+        for Spot { address, location } in served.claim.spots() {
+            let remove = |at_address: &mut AtAddress| {
+                at_address.runs.remove(&run);
+                if at_address.locations.get(location) == Some(&run) {
+                    at_address.locations.remove(location);
+                }
+            };
+            let empty = |at_address: &AtAddress| at_address.runs.is_empty();
+            self.addresses.change(address, remove, empty);
         }
     }
 
-    pub(super) fn remove(&mut self, run: u64, address: &Address) {
-        let Some(key) = Key::of(address) else { return };
-        if let Some(runs) = self.runs.get_mut(&key) {
-            runs.retain(|served| served.run != run);
-            if runs.is_empty() {
-                self.runs.remove(&key);
-            }
-        }
+    /// What a run has that nobody has taken over.
+    pub(super) fn held(&self, run: u64) -> impl Iterator<Item = &Spot> {
+        let spots = self
+            .runs
+            .get(&run)
+            .into_iter()
+            .flat_map(|served| served.claim.spots());
+        spots.filter(move |spot| {
+            let at_address = self.addresses.get(&spot.address);
+            at_address.and_then(|at_address| at_address.locations.get(&spot.location)) == Some(&run)
+        })
     }
 
     /// Those whose address can't be open beside this one.
-    pub(super) fn in_the_way_of(&self, address: &Address) -> Vec<Served> {
-        let runs = Key::of(address).and_then(|key| self.runs.get(&key));
-        runs.into_iter()
-            .flatten()
-            .filter(|served| served.address.conflicts_with(address))
-            .cloned()
-            .collect()
+    pub(super) fn beside(&self, address: &Address) -> Vec<Served> {
+        let others = self
+            .addresses
+            .beside(address)
+            .flat_map(|at_address| &at_address.runs);
+        others.filter_map(|run| self.runs.get(run).cloned()).collect()
     }
 }

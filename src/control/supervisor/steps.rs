@@ -12,7 +12,7 @@ use crate::control::last_good::Kept;
 use crate::control::launcher::{LaunchError, Launcher, ResolvedAddress, Version};
 use crate::control::plan::{Desired, Step, decide};
 use crate::control::resolve::resolve;
-use crate::manifest::{Address, AppId, AppSpec};
+use crate::manifest::{AppId, AppSpec};
 use crate::tasks;
 
 impl<L: Launcher> Supervisor<L> {
@@ -58,11 +58,7 @@ impl<L: Launcher> Supervisor<L> {
                 self.settled(id);
             }
             Step::Abort => self.abort(id),
-            Step::Wait { holder } => {
-                if let Some(address) = app.claim().cloned() {
-                    self.wait(id, &holder, &address);
-                }
-            }
+            Step::Wait { holder } => self.wait(id, &holder),
         }
     }
 
@@ -81,8 +77,8 @@ impl<L: Launcher> Supervisor<L> {
         }
     }
 
-    fn wait(&mut self, id: &AppId, holder: &AppId, address: &Address) {
-        let reason = self.taken_by(holder, address);
+    fn wait(&mut self, id: &AppId, holder: &AppId) {
+        let reason = self.taken_by(id, holder);
         if let Some(app) = self.apps.get_mut(id) {
             app.give_up();
             app.retry = None;
@@ -130,8 +126,8 @@ impl<L: Launcher> Supervisor<L> {
             return;
         }
         let holder = self.claims.blocked_by(id).filter(|_| app.spec.is_none());
-        if let (Some(holder), Some(address)) = (holder.cloned(), app.claim().cloned()) {
-            return self.wait(id, &holder, &address);
+        if let Some(holder) = holder.cloned() {
+            return self.wait(id, &holder);
         }
         self.clear_wait(id);
         let Some(app) = self.apps.get_mut(id) else { return };

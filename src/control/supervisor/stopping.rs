@@ -1,7 +1,7 @@
 //! Runs that end.
 //!
-//! A run whose address another app has been granted is not stopped at once: it *lingers*, behind its open socket, until
-//! that app is ready and takes its place. So addresses move between files and no connection is refused.
+//! A run whose place another app has been granted is not stopped at once: it *lingers*, behind its open socket, until
+//! that app is ready and takes it. So addresses, hosts and paths move between files and no request is refused.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl<L: Launcher> Supervisor<L> {
 
     /// Asks a run to end, and sees to it that it does.
     pub(super) fn drain(&mut self, live: Live) {
-        self.serving.remove(live.run, &live.spec.address);
+        self.serving.remove(live.run);
         if let Some(app) = self.apps.get_mut(&live.owner) {
             app.draining += 1;
         }
@@ -62,19 +62,19 @@ impl<L: Launcher> Supervisor<L> {
 
     /// A run that its app has no use for any more.
     pub(super) fn retire(&mut self, live: Live) {
-        if self.is_awaited(&live) {
+        if self.awaited_by(&live).next().is_some() {
             self.lingering.push(live)
         } else {
             self.drain(live)
         }
     }
 
-    /// Whether another app is about to take exactly its place. An address that is merely in conflict can't be taken
+    /// The other apps that are about to take a place of a run. An address that is merely in conflict can't be taken
     /// over: that socket must be closed first, see [`Supervisor::make_way`].
-    fn is_awaited(&self, live: &Live) -> bool {
-        let address = &live.spec.address;
-        let holder = self.claims.holder(&live.owner, address);
-        holder.is_some_and(|holder| self.claims.claims(holder, address))
+    fn awaited_by<'a>(&'a self, live: &'a Live) -> impl Iterator<Item = &'a AppId> {
+        let spots = self.serving.held(live.run);
+        let holders = spots.filter_map(move |spot| self.claims.granted(spot));
+        holders.filter(move |holder| **holder != live.owner)
     }
 
     /// Stops the runs whose place nobody is going to take any more.
@@ -84,12 +84,12 @@ impl<L: Launcher> Supervisor<L> {
         }
     }
 
-    /// Stops the lingering runs at this address whose app is gone: a deleted app is to end, and whoever was to take its
-    /// place is not about to.
-    pub(super) fn end_orphans(&mut self, address: &Address) {
+    /// Stops the lingering runs that wait for this app alone and whose own app is gone: a deleted app is to end, and
+    /// whoever was to take its place is not about to.
+    pub(super) fn end_orphans(&mut self, late: &AppId) {
         for live in std::mem::take(&mut self.lingering) {
             let wanted = self.apps.get(&live.owner).is_some_and(|app| app.is_enabled());
-            if wanted || live.spec.address != *address {
+            if wanted || self.awaited_by(&live).any(|id| id != late) {
                 self.lingering.push(live)
             } else {
                 self.drain(live)
@@ -99,11 +99,8 @@ impl<L: Launcher> Supervisor<L> {
 
     /// Stops the runs whose sockets keep this address from being opened, and can't be taken over.
     pub(super) fn make_way(&mut self, id: &AppId, address: &Address) {
-        for served in self.serving.in_the_way_of(address) {
-            if served.address == *address {
-                continue;
-            }
-            tracing::info!(app = %id, %address, old_address = %served.address, "the address is closed to open a wider or narrower one");
+        for served in self.serving.beside(address) {
+            tracing::info!(app = %id, %address, old_app = %served.owner, "an address is closed to open a wider or narrower one");
             if let Some(live) = self.take_run(&served.owner, served.run) {
                 self.drain(live);
             }

@@ -639,10 +639,31 @@ async fn files_in_a_directory_become_apps_behind_addresses() {
     assert_eq!(house.closed().len(), 2);
 }
 
-/// Whatever happens in whatever order, in the end each address that is asked for answers for one of those who ask.
+/// Whatever happens in whatever order, in the end each place that is asked for answers for one of those who ask.
 #[tokio::test(start_paused = true)]
 async fn any_series_of_changes_settles() {
-    const ADDRESSES: [&str; 4] = ["127.0.0.1:1", "127.0.0.1:2", "0.0.0.0:2", "127.0.0.1:3"];
+    /// An address, more members of the file, and where that is.
+    const PLACES: [(&str, &str, &[&str]); 7] = [
+        ("127.0.0.1:1", "", &["127.0.0.1:1"]),
+        (
+            "127.0.0.1:1",
+            r#", "host": ["a", "b"]"#,
+            &["127.0.0.1:1 a", "127.0.0.1:1 b"],
+        ),
+        (
+            "127.0.0.1:1",
+            r#", "host": ["b", "c"]"#,
+            &["127.0.0.1:1 b", "127.0.0.1:1 c"],
+        ),
+        (
+            "127.0.0.1:2",
+            r#", "host": "a", "path": "/x""#,
+            &["127.0.0.1:2 a/x"],
+        ),
+        ("127.0.0.1:2", "", &["127.0.0.1:2"]),
+        ("0.0.0.0:2", "", &["0.0.0.0:2"]),
+        ("127.0.0.1:3", "", &["127.0.0.1:3"]),
+    ];
     // A linear congruential generator: the same series in every run.
     let mut state = 7_u32;
     let mut below = |bound: u32| {
@@ -650,33 +671,43 @@ async fn any_series_of_changes_settles() {
         (state >> 16) % bound
     };
     let house = House::new();
-    let mut wanted: BTreeMap<String, &str> = BTreeMap::new();
-    for _ in 0..60 {
+    let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
+    let answers = |fake: &Fake, place: usize, name: &str| {
+        let mut spots = PLACES[place].2.iter();
+        spots.all(|spot| {
+            fake.answer(spot)
+                .is_some_and(|who| who.split('@').next() == Some(name))
+        })
+    };
+    for _ in 0..120 {
         for _ in 0..below(8) {
-            let name = format!("app{}", below(5));
+            let name = format!("app{}", below(6));
             match below(8) {
                 0 => {
                     wanted.remove(&name);
                     house.change([removed(&name)]).await;
                 }
                 1 => {
-                    if let Some(address) = wanted.get(&name) {
+                    if let Some((address, more, _)) = wanted.get(&name).map(|place| PLACES[*place]) {
                         house.set(&name, "{").await;
-                        house.set(&name, &app_with("x/same", address, "")).await;
+                        house.set(&name, &app_with("x/same", address, more)).await;
                     }
                 }
                 2 => {
-                    if let Some((address, fake)) = wanted.get(&name).zip(Some(&house.fake)) {
-                        let runs = fake.answer(address).is_some_and(|who| who.starts_with(&name));
-                        runs.then(|| fake.crash(&name));
+                    if wanted
+                        .get(&name)
+                        .is_some_and(|place| answers(&house.fake, *place, &name))
+                    {
+                        house.fake.crash(&name);
                     }
                 }
                 _ => {
-                    let address = ADDRESSES[below(4) as usize];
+                    let place = below(PLACES.len() as u32) as usize;
                     let reference = format!("x/v{}", below(4));
                     house.world(|world| world.failing.insert(reference.clone(), below(3) as usize));
-                    wanted.insert(name.clone(), address);
-                    house.set(&name, &app_with(&reference, address, "")).await;
+                    wanted.insert(name.clone(), place);
+                    let (address, more, _) = PLACES[place];
+                    house.set(&name, &app_with(&reference, address, more)).await;
                 }
             }
             for _ in 0..below(30) {
@@ -687,16 +718,13 @@ async fn any_series_of_changes_settles() {
         house
             .until("rest", |fake| {
                 let apps = &status.borrow().apps;
-                let rests = |(name, address): (&String, &&str)| {
+                let rests = |(name, place): (&String, &usize)| {
                     let app = &apps[name];
-                    let serves = fake
-                        .answer(address)
-                        .is_some_and(|who| who.starts_with(name.as_str()));
                     let waits = app
                         .error
                         .as_ref()
                         .is_some_and(|error| error.contains("held by app"));
-                    (app.state == AppState::Running && serves) || waits
+                    (app.state == AppState::Running && answers(fake, *place, name)) || waits
                 };
                 let asked_for =
                     |(_, who): &(u64, String)| wanted.contains_key(who.split('@').next().unwrap());
@@ -705,6 +733,151 @@ async fn any_series_of_changes_settles() {
             })
             .await;
     }
+}
+
+fn at(reference: &str, hosts: &[&str]) -> String {
+    app_with(reference, "127.0.0.1:1", &format!(", \"host\": {hosts:?}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn apps_of_different_hosts_share_an_address_and_a_second_claim_of_one_waits() {
+    let mut house = House::new();
+    house
+        .change([
+            set("a", &at("x/a", &["a"])),
+            set("b", &at("x/b", &["b"])),
+            set("c", &at("x/c", &["c", "b"])),
+        ])
+        .await;
+    house.state("a", AppState::Running).await;
+    let status = house.state("b", AppState::Running).await;
+    assert_eq!(status.sites, ["b"]);
+    let reason = house.state("c", AppState::Waiting).await.error.unwrap();
+    assert!(
+        reason.starts_with("b at address 127.0.0.1:1 is held by app b (b.json)"),
+        "{reason}"
+    );
+    house.change([removed("b")]).await;
+    house.state("c", AppState::Running).await;
+    assert_eq!(
+        house.fake.answer("127.0.0.1:1 b").as_deref(),
+        Some("c@x/c#sha256:1")
+    );
+    assert_eq!(house.closed(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_split_keeps_each_host_open_until_its_new_file_serves_it() {
+    let mut house = House::new();
+    house.set("old", &at("x/old", &["a", "b", "c"])).await;
+    house.state("old", AppState::Running).await;
+    house.world(|world| world.stuck.push("x/slow".into()));
+    house
+        .change([
+            removed("old"),
+            set("a", &at("x/a", &["a"])),
+            set("b", &at("x/slow", &["b"])),
+            set("c", &at("x/c", &["c"])),
+        ])
+        .await;
+    for name in ["a", "c"] {
+        house.state(name, AppState::Running).await;
+    }
+    assert_eq!(
+        house.fake.answer("127.0.0.1:1 b").as_deref(),
+        Some("old@x/old#sha256:1")
+    );
+    house.set("b", &at("x/b", &["b"])).await;
+    for name in ["a", "b", "c"] {
+        house.state(name, AppState::Running).await;
+        let answer = house.fake.answer(&format!("127.0.0.1:1 {name}"));
+        assert_eq!(answer, Some(format!("{name}@x/{name}#sha256:1")));
+    }
+    house.gone("old").await;
+    assert_eq!(house.closed(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_given_up_by_an_edit_stays_open_until_the_app_that_waits_for_it_has_it() {
+    let mut house = House::new();
+    house.set("a", &at("x/a", &["a", "b"])).await;
+    house.state("a", AppState::Running).await;
+    house.world(|world| world.stuck.push("x/b".into()));
+    house.set("b", &at("x/b", &["b"])).await;
+    house.state("b", AppState::Waiting).await;
+    house.set("a", &at("x/a2", &["a"])).await;
+    house
+        .until("the new version of a", |fake| {
+            fake.answer("127.0.0.1:1 a").as_deref() == Some("a@x/a2#sha256:1")
+        })
+        .await;
+    assert_eq!(
+        house.fake.answer("127.0.0.1:1 b").as_deref(),
+        Some("a@x/a#sha256:1")
+    );
+    house.set("b", &at("x/b2", &["b"])).await;
+    house.state("b", AppState::Running).await;
+    assert_eq!(
+        house.fake.answer("127.0.0.1:1 b").as_deref(),
+        Some("b@x/b2#sha256:1")
+    );
+    assert_eq!(house.closed(), [""; 0]);
+    // Nobody waits for this one: it closes.
+    house.set("a", &at("x/a2", &["new"])).await;
+    house
+        .until("the old host's end", |fake| {
+            fake.answer("127.0.0.1:1 a").is_none()
+        })
+        .await;
+    assert_eq!(house.closed(), ["127.0.0.1:1 a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_loses_one_of_its_hosts_and_can_not_move_goes_on_with_the_others() {
+    let mut house = House::new();
+    house.set("a", &at("x/a", &["a", "b"])).await;
+    house.state("a", AppState::Running).await;
+    house.world(|world| world.failing.insert("x/bad".into(), usize::MAX));
+    house
+        .change([set("a", &at("x/bad", &["a"])), set("b", &at("x/b", &["b"]))])
+        .await;
+    house.state("b", AppState::Running).await;
+    house.state("a", AppState::Degraded).await;
+    assert_eq!(
+        house.fake.answer("127.0.0.1:1 a").as_deref(),
+        Some("a@x/a#sha256:1")
+    );
+    assert_eq!(
+        house.fake.answer("127.0.0.1:1 b").as_deref(),
+        Some("b@x/b#sha256:1")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wider_address_waits_for_every_app_of_the_narrow_one() {
+    let mut house = House::new();
+    house
+        .change([
+            set("a", &at("x/a", &["a"])),
+            set("b", &at("x/b", &["b"])),
+            set("wide", &app_with("x/w", "0.0.0.0:1", ", \"host\": \"w\"")),
+        ])
+        .await;
+    let reason = house.state("wide", AppState::Waiting).await.error.unwrap();
+    assert!(
+        reason.contains("can't be open beside 127.0.0.1:1, which is held by app a (a.json)"),
+        "{reason}"
+    );
+    house.change([removed("a")]).await;
+    house
+        .app("wide", "the next reason", |app| {
+            app.error
+                .as_ref()
+                .is_some_and(|error| error.contains("held by app b"))
+        })
+        .await;
+    house.change([removed("b")]).await;
+    house.state("wide", AppState::Running).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
+use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -18,13 +19,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::WasiBody;
 
+use super::client::ClientFacts;
+use super::host;
 use super::listener::Listener;
-use super::respond::{Refusal, refuse};
+use super::respond::{GOING, Refusal, explain, refuse};
 use crate::net::SocketFile;
 use crate::tasks;
 
-/// How long a client may take for the head of a request.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a silent HTTP/2 connection is asked whether it is alive, and how long it may take to answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -130,7 +131,7 @@ impl Connection {
         server
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_READ_TIMEOUT)
+            .header_read_timeout(listener.settings.header_timeout)
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -138,13 +139,16 @@ impl Connection {
         let listener = listener.clone();
         let abort = abort.clone();
         let watcher = connections.watcher();
-        let peer = self.peer;
+        let client = Arc::new(ClientFacts {
+            peer: self.peer,
+            scheme: Scheme::HTTP,
+        });
         let stream = TokioIo::new(self.stream);
         tasks::spawn("connection", async move {
             let begun = AtomicBool::new(false);
             let service = service_fn(|request| {
                 begun.store(true, Ordering::Relaxed);
-                respond(listener.clone(), request, peer)
+                respond(listener.clone(), request, client.clone())
             });
             let connection = watcher.watch(server.serve_connection(stream, service).into_owned());
             tokio::select! {
@@ -152,7 +156,7 @@ impl Connection {
                 result = connection => if let Err(error) = result {
                     tracing::debug!(address = %listener.address, error, "a connection failed");
                 },
-                () = silence(&begun) => {}
+                () = silence(&begun, listener.settings.header_timeout) => {}
                 () = abort.cancelled() => {}
             }
         });
@@ -161,8 +165,8 @@ impl Connection {
 
 /// Ends when the client has not asked for anything in time. The server's own limit begins only when it knows which
 /// protocol the client speaks, which a silent one never says.
-async fn silence(begun: &AtomicBool) {
-    tokio::time::sleep(HEADER_READ_TIMEOUT).await;
+async fn silence(begun: &AtomicBool, limit: Duration) {
+    tokio::time::sleep(limit).await;
     if begun.load(Ordering::Relaxed) {
         std::future::pending().await
     }
@@ -172,23 +176,38 @@ async fn silence(begun: &AtomicBool) {
 async fn respond(
     listener: Arc<Listener>,
     request: Request<Incoming>,
-    peer: Option<SocketAddr>,
+    client: Arc<ClientFacts>,
 ) -> Result<Response<WasiBody>, Infallible> {
+    let Some(host) = host::asked_for(&request) else {
+        return Ok(refuse(Refusal::BadRequest));
+    };
     let mut drained = None;
     loop {
-        // An app that is being drained has been replaced, or its listener is being closed.
-        let app = listener
-            .app
-            .load_full()
-            .filter(|app| !drained.as_ref().is_some_and(|old| Arc::ptr_eq(app, old)));
-        let Some(app) = app else {
-            return Ok(refuse(Refusal::Unavailable));
+        let path = request.uri().path();
+        let Some(place) = listener.find(host.as_deref(), path) else {
+            return Ok(nobody(&listener, host.as_deref(), path));
         };
-        match app.enter() {
-            Some(in_flight) => return Ok(app.serve(request, peer, in_flight).await),
-            None => drained = Some(app),
+        // An app that is being drained has been replaced, or its place is being taken away.
+        if drained.as_ref().is_some_and(|old| Arc::ptr_eq(&place, old)) {
+            return Ok(explain(Refusal::Unavailable, GOING, path));
+        }
+        match place.app.enter() {
+            Some(in_flight) => return Ok(place.app.serve(request, &place.site, &client, in_flight).await),
+            None => drained = Some(place),
         }
     }
+}
+
+/// No app is at this host and path.
+fn nobody(listener: &Listener, host: Option<&str>, path: &str) -> Response<WasiBody> {
+    if listener.is_closing() {
+        return explain(Refusal::Unavailable, GOING, path);
+    }
+    let detail = match host {
+        Some(host) => format!("no app is served at {host}{path}"),
+        None => format!("the request names no host, and no app is served at {path} for every host"),
+    };
+    explain(Refusal::NotFound, &detail, path)
 }
 
 #[cfg(test)]
@@ -201,7 +220,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_never_says_what_it_speaks_is_let_go() {
         let (mut client, server) = tokio::io::duplex(64);
-        let listener = Listener::of(ListenAddress::Unix("s".into()));
+        let listener = Listener::of(ListenAddress::Unix("s".into()), &Arc::default());
+        let limit = listener.settings.header_timeout;
         let connection = Connection {
             stream: Box::new(server),
             peer: None,
@@ -209,7 +229,7 @@ mod tests {
         connection.serve(&listener, &GracefulShutdown::new(), &CancellationToken::new());
         client.write_all(b"PRI * HT").await.unwrap();
         let mut end = Vec::new();
-        let closed = tokio::time::timeout(2 * HEADER_READ_TIMEOUT, client.read_to_end(&mut end));
+        let closed = tokio::time::timeout(2 * limit, client.read_to_end(&mut end));
         closed.await.expect("it is closed").unwrap();
         assert!(end.is_empty());
     }

@@ -1,7 +1,6 @@
 //! One version of an app, ready to serve: request to response (`docs/contract/http-trigger.md §4`).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -15,13 +14,16 @@ use tokio::sync::Semaphore;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::client::ClientFacts;
 use super::exchange::{ClientGuard, GuestBody};
 use super::executor::{Executor, GuestError, PathMatches};
-use super::headers::{self, Origin};
+use super::headers::{self, Asked, Origin};
+use super::host;
 use super::listener::ListenAddress;
 use super::respond::{self, Info, Refusal, refuse};
 use super::router::{RouteMatch, Router};
 use super::static_response::StaticResponse;
+use crate::net::Site;
 use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
 use crate::trigger::guest::{Guest, Life};
 
@@ -128,29 +130,44 @@ impl HttpApp {
             .get_or_init(|| authority.unwrap_or(Authority::from_static("localhost")));
     }
 
+    /// Whether it is being drained.
+    pub(super) fn is_going(&self) -> bool {
+        self.parts.life.drain.is_cancelled()
+    }
+
     /// Counts a request among those in flight. `None` when the app is being drained: the drain may be over before
     /// the request begins, so the request belongs to the app that has taken this one's place.
     pub(super) fn enter(&self) -> Option<TaskTrackerToken> {
         let in_flight = self.parts.life.in_flight.token();
         // In this order: what is counted before the drain begins is waited for.
-        (!self.parts.life.drain.is_cancelled()).then_some(in_flight)
+        (!self.is_going()).then_some(in_flight)
     }
 
-    /// Answers one request from a client; every failure is a response.
+    /// Answers one request from a client, for which the app is at `site`; every failure is a response.
     pub(super) async fn serve(
         &self,
         request: Request<Incoming>,
-        peer: Option<SocketAddr>,
+        site: &Site,
+        client: &ClientFacts,
         in_flight: TaskTrackerToken,
     ) -> Response<WasiBody> {
-        let request = request.map(|body| body.map_err(Error::Hyper).boxed_unsync());
-        self.answer(request, Origin::Client(peer), 0, in_flight).await
+        let mut request = request.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+        let prefix = site.stripped();
+        let asked = Asked {
+            client,
+            target: &request.uri().clone(),
+            prefix,
+        };
+        if strip(&mut request, prefix).is_none() {
+            return refuse(Refusal::BadRequest);
+        }
+        self.answer(request, Origin::Client(asked), 0, in_flight).await
     }
 
-    async fn answer(
+    pub(super) async fn answer(
         &self,
         mut request: Request<WasiBody>,
-        origin: Origin,
+        origin: Origin<'_>,
         depth: u8,
         in_flight: TaskTrackerToken,
     ) -> Response<WasiBody> {
@@ -167,7 +184,7 @@ impl HttpApp {
             Endpoint::Static(response) => return response.respond(),
             Endpoint::Component(component) => component,
         };
-        if make_absolute(&mut request).is_none() {
+        if make_absolute(&mut request, origin.scheme()).is_none() {
             return refuse(Refusal::BadRequest);
         }
         self.call(component, request, Some(&route), origin, depth, in_flight)
@@ -192,7 +209,7 @@ impl HttpApp {
         component: &str,
         mut request: Request<WasiBody>,
         route: Option<&RouteMatch<'_>>,
-        origin: Origin,
+        origin: Origin<'_>,
         depth: u8,
         in_flight: TaskTrackerToken,
     ) -> Response<WasiBody> {
@@ -229,8 +246,10 @@ impl HttpApp {
         let mut client = ClientGuard::new();
         let force = self.parts.life.force.clone();
         let answered = tokio::select! {
+            // The end of the app ends the guest too, which is not the guest's failure.
+            biased;
+            () = force.cancelled() => return going(origin),
             answered = executor.handle(guest, request, depth, client.watch()) => answered,
-            () = force.cancelled() => return refuse(Refusal::Unavailable),
         };
         match answered {
             Ok(response) => GuestBody::wrap(response, &method, client, force, (in_flight, admitted)),
@@ -268,29 +287,36 @@ impl HttpApp {
     }
 }
 
-/// Gives the request's URI a scheme and an authority. `None` where there is no authority, where the target and `Host`
-/// name two, or where it is not a host and a port alone.
-fn make_absolute(request: &mut Request<WasiBody>) -> Option<()> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = match hosts.next() {
-        Some(host) => Some(Authority::try_from(host.as_bytes()).ok()?),
-        None => None,
-    };
-    // Whoever stands in front of this server may have read the other one.
-    if hosts.next().is_some() {
-        return None;
+/// The answer to a request that the end of its app has cut short.
+fn going(origin: Origin<'_>) -> Response<WasiBody> {
+    match origin {
+        Origin::Client(asked) => respond::explain(Refusal::Unavailable, respond::GOING, asked.target.path()),
+        Origin::Chained | Origin::Itself => refuse(Refusal::Unavailable),
+    }
+}
+
+/// Removes a prefix from the request's path. `None` where that leaves none.
+fn strip(request: &mut Request<WasiBody>, prefix: &str) -> Option<()> {
+    if prefix.is_empty() {
+        return Some(());
     }
     let mut parts = request.uri().clone().into_parts();
-    let authority = match (parts.authority.take(), host) {
-        (Some(target), Some(host)) if target != host => return None,
-        (Some(authority), _) | (None, Some(authority)) => authority,
-        (None, None) => return None,
+    let rest = parts.path_and_query.as_ref()?.as_str().strip_prefix(prefix)?;
+    let rest = match rest.starts_with('/') {
+        true => rest.to_owned(),
+        false => format!("/{rest}"),
     };
-    if authority.as_str().contains('@') {
-        return None;
-    }
+    parts.path_and_query = Some(PathAndQuery::try_from(rest).ok()?);
+    *request.uri_mut() = Uri::from_parts(parts).ok()?;
+    Some(())
+}
+
+/// Gives the request's URI this scheme and an authority. `None` where there is no authority, or more than one.
+fn make_absolute(request: &mut Request<WasiBody>, scheme: Scheme) -> Option<()> {
+    let authority = host::authority(request)??;
+    let mut parts = request.uri().clone().into_parts();
     parts.authority = Some(authority);
-    parts.scheme.get_or_insert(Scheme::HTTP);
+    parts.scheme = Some(scheme);
     parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from_parts(parts).ok()?;
     Some(())
@@ -352,7 +378,7 @@ mod tests {
             request = request.header(header::HOST, host);
         }
         let mut request = request.body(respond::empty()).unwrap();
-        make_absolute(&mut request)?;
+        make_absolute(&mut request, Scheme::HTTP)?;
         Some(request.uri().to_string())
     }
 
@@ -383,9 +409,26 @@ mod tests {
             .header(header::HOST, "a")
             .body(respond::empty())
             .unwrap();
-        assert_eq!(make_absolute(&mut request), None);
+        assert_eq!(make_absolute(&mut request, Scheme::HTTP), None);
         assert_eq!(absolute("/a", Some("user@h")), None);
         assert_eq!(absolute("http://user@h/a", None), None);
         assert_eq!(absolute("/a", Some("[::1]:80")), Some("http://[::1]:80/a".into()));
+    }
+
+    fn stripped(target: &str, prefix: &str) -> String {
+        let mut request = Request::builder().uri(target).body(respond::empty()).unwrap();
+        strip(&mut request, prefix).unwrap();
+        request.uri().to_string()
+    }
+
+    #[test]
+    fn a_removed_prefix_leaves_a_path_and_the_query() {
+        assert_eq!(stripped("/shop/cart?x=/shop", "/shop"), "/cart?x=/shop");
+        assert_eq!(stripped("/shop", "/shop"), "/");
+        assert_eq!(stripped("/shop?x", "/shop"), "/?x");
+        assert_eq!(stripped("/shop/", "/shop"), "/");
+        assert_eq!(stripped("/shop//x", "/shop"), "//x");
+        assert_eq!(stripped("http://h:1/shop/x", "/shop"), "http://h:1/x");
+        assert_eq!(stripped("/shop/x", ""), "/shop/x");
     }
 }

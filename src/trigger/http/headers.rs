@@ -1,10 +1,12 @@
 //! The headers by which a guest learns how it was reached (`docs/contract/http-trigger.md §3`).
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use wasmtime_wasi_http::WasiBody;
 
+use super::client::ClientFacts;
 use super::executor::GuestError;
 use super::router::RouteMatch;
 
@@ -24,6 +26,8 @@ const ALL: [HeaderName; 7] = [
     COMPONENT_ROUTE,
     CLIENT_ADDR,
 ];
+/// What a prefix that was removed is told in, by this server as by others.
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const PATH_MATCH_PREFIX: &str = "spin-path-match-";
 /// Who asks when no socket says.
 const NO_CLIENT: &str = "0.0.0.0:0";
@@ -32,14 +36,39 @@ const CHAINED_ROUTE: &str = "/...";
 const CHAIN_DOMAIN: &str = ".spin.internal";
 
 /// Where a request comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Origin {
-    /// A client; one on a Unix socket has no address.
-    Client(Option<SocketAddr>),
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    Client(Asked<'a>),
     /// A component of the same app, by the name of the component it wants.
     Chained,
     /// The app itself, by its routes.
     Itself,
+}
+
+/// What a client asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) client: &'a ClientFacts,
+    /// As it came: with the prefix.
+    pub(super) target: &'a Uri,
+    /// What has been removed from the front of the path; mostly nothing.
+    pub(super) prefix: &'a str,
+}
+
+impl Origin<'_> {
+    pub(super) fn scheme(&self) -> Scheme {
+        match self {
+            Self::Client(asked) => asked.client.scheme.clone(),
+            Self::Chained | Self::Itself => Scheme::HTTP,
+        }
+    }
+
+    fn prefix(&self) -> &str {
+        match self {
+            Self::Client(asked) => asked.prefix,
+            Self::Chained | Self::Itself => "",
+        }
+    }
 }
 
 /// Puts the host's headers in place of any that the client sent under their names. `route` is `None` for a chained request.
@@ -47,7 +76,7 @@ pub(super) enum Origin {
 pub(super) fn inject(
     request: &mut Request<WasiBody>,
     route: Option<&RouteMatch<'_>>,
-    origin: Origin,
+    origin: Origin<'_>,
     base_path: &str,
 ) -> Result<(), GuestError> {
     if request
@@ -57,7 +86,8 @@ pub(super) fn inject(
     {
         return Err(GuestError::BadHeader);
     }
-    let full_url = request.uri().to_string();
+    let full_url = full_url(request.uri(), origin);
+    let prefix = origin.prefix();
     let path = request.uri().path().to_owned();
     let headers = request.headers_mut();
     clean(headers);
@@ -68,7 +98,10 @@ pub(super) fn inject(
         Ok(())
     };
     put(FULL_URL, &full_url)?;
-    put(BASE_PATH, base_path)?;
+    put(BASE_PATH, &below(prefix, base_path))?;
+    if !prefix.is_empty() {
+        put(FORWARDED_PREFIX, prefix)?;
+    }
     match route {
         Some(route) => {
             put(PATH_INFO, &route.path_info)?;
@@ -90,9 +123,36 @@ pub(super) fn inject(
             put(COMPONENT_ROUTE, "")?;
         }
     }
-    match origin {
-        Origin::Client(Some(address)) => put(CLIENT_ADDR, &address.to_string()),
-        Origin::Client(None) | Origin::Chained | Origin::Itself => put(CLIENT_ADDR, NO_CLIENT),
+    let peer = match origin {
+        Origin::Client(asked) => asked.client.peer,
+        Origin::Chained | Origin::Itself => None,
+    };
+    match peer {
+        Some(peer) => put(CLIENT_ADDR, &peer.to_string()),
+        None => put(CLIENT_ADDR, NO_CLIENT),
+    }
+}
+
+/// What was asked for: the request's own URI, with the path that the client wrote.
+fn full_url(uri: &Uri, origin: Origin<'_>) -> String {
+    match (origin, uri.scheme_str(), uri.authority()) {
+        (Origin::Client(asked), Some(scheme), Some(authority)) if !asked.prefix.is_empty() => {
+            let target = asked
+                .target
+                .path_and_query()
+                .map_or("/", |target| target.as_str());
+            format!("{scheme}://{authority}{target}")
+        }
+        _ => uri.to_string(),
+    }
+}
+
+/// Where the app's base is for the client.
+fn below<'p>(prefix: &'p str, base_path: &'p str) -> Cow<'p, str> {
+    match (prefix, base_path) {
+        ("", base_path) => base_path.into(),
+        (prefix, "/") => prefix.into(),
+        (prefix, base_path) => format!("{prefix}/{}", base_path.trim_start_matches('/')).into(),
     }
 }
 
@@ -129,7 +189,24 @@ mod tests {
     use super::super::router::Router;
     use super::*;
 
-    fn injected(route: Option<&str>, uri: &str, sent: &[(&str, &str)], origin: Origin) -> HeaderMap {
+    fn client(peer: Option<&str>) -> ClientFacts {
+        ClientFacts {
+            peer: peer.map(|peer| peer.parse().unwrap()),
+            scheme: Scheme::HTTP,
+        }
+    }
+
+    /// From a client of an app with every path.
+    fn whole(client: &ClientFacts) -> Origin<'_> {
+        static TARGET: std::sync::LazyLock<Uri> = std::sync::LazyLock::new(Uri::default);
+        Origin::Client(Asked {
+            client,
+            target: &TARGET,
+            prefix: "",
+        })
+    }
+
+    fn injected(route: Option<&str>, uri: &str, sent: &[(&str, &str)], origin: Origin<'_>) -> HeaderMap {
         let mut request = Request::builder().uri(uri);
         for (name, value) in sent {
             request = request.header(*name, *value);
@@ -154,8 +231,8 @@ mod tests {
 
     #[test]
     fn the_guest_is_told_how_it_was_reached() {
-        let client = Origin::Client(Some("[::1]:9".parse().unwrap()));
-        let headers = injected(Some("/u/:User_Id/..."), "http://h:1/u/x/y?q", &[], client);
+        let facts = client(Some("[::1]:9"));
+        let headers = injected(Some("/u/:User_Id/..."), "http://h:1/u/x/y?q", &[], whole(&facts));
         for (name, expected) in [
             ("spin-path-info", "/y"),
             ("spin-full-url", "http://h:1/u/x/y?q"),
@@ -178,7 +255,7 @@ mod tests {
             ("connection", "keep-alive"),
             ("x-forwarded-for", "kept"),
         ];
-        let headers = injected(Some("/..."), "http://h/", &sent, Origin::Client(None));
+        let headers = injected(Some("/..."), "http://h/", &sent, whole(&client(None)));
         assert_eq!(
             headers.get_all("spin-client-addr").iter().collect::<Vec<_>>(),
             [NO_CLIENT]
@@ -207,5 +284,36 @@ mod tests {
             inject(&mut request, None, Origin::Chained, "/"),
             Err(GuestError::BadHeader)
         ));
+    }
+
+    #[test]
+    fn an_app_whose_prefix_was_removed_is_told_what_the_client_asked_for() {
+        let facts = client(None);
+        let asked = |target: &'static str| {
+            let target: &'static Uri = Box::leak(Box::new(Uri::from_static(target)));
+            Origin::Client(Asked {
+                client: &facts,
+                target,
+                prefix: "/shop",
+            })
+        };
+        let sent = [("x-forwarded-prefix", "/lie")];
+        let headers = injected(
+            Some("/cart/..."),
+            "http://h:1/cart/a?q",
+            &sent,
+            asked("/shop/cart/a?q"),
+        );
+        assert_eq!(headers["spin-full-url"], "http://h:1/shop/cart/a?q");
+        assert_eq!(headers["spin-path-info"], "/a");
+        assert_eq!(headers["spin-matched-route"], "/cart/...");
+        assert_eq!(headers["spin-base-path"], "/shop");
+        assert_eq!(
+            headers.get_all("x-forwarded-prefix").iter().collect::<Vec<_>>(),
+            ["/shop"]
+        );
+        let headers = injected(Some("/..."), "http://h/", &[], asked("/shop"));
+        assert_eq!(headers["spin-full-url"], "http://h/shop");
+        assert_eq!((&*below("/shop", "/api"), &*below("", "/")), ("/shop/api", "/"));
     }
 }

@@ -1,19 +1,21 @@
-//! Listening sockets. A listener belongs to its address; apps are put behind it and taken away.
+//! Listening sockets. A listener belongs to its address; apps are put at places behind it and taken away.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::{self, Accepting};
 use super::app::HttpApp;
-use crate::net::{SocketFile, remove_stale_socket};
+use super::settings::HttpSettings;
+use super::sites::Sites;
+use crate::net::{Site, SocketFile, remove_stale_socket};
 use crate::tasks;
 
 /// Connections that the kernel keeps until they are accepted.
@@ -63,9 +65,14 @@ fn remedy(error: &std::io::Error) -> &'static str {
 }
 
 /// All listeners of the process. A cheap handle.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Listeners {
     open: Arc<Mutex<HashMap<Key, Arc<Listener>>>>,
+    /// Whoever opens a Unix socket.
+    opening_unix: Arc<tokio::sync::Mutex<()>>,
+    settings: Arc<HttpSettings>,
+    /// Cancelled when the process is to end, and all apps with it.
+    ending: CancellationToken,
 }
 
 /// What a listener is found by. An app on port 0 has a socket of its own, which it keeps over its versions.
@@ -75,19 +82,44 @@ enum Key {
     AnyPort { of: Arc<str>, address: SocketAddr },
 }
 
-/// One open socket, and the app behind it.
+/// One open socket, and the apps behind it.
 pub(super) struct Listener {
     /// The real address, with the port that the kernel chose.
     pub(super) address: ListenAddress,
-    pub(super) app: ArcSwapOption<HttpApp>,
+    pub(super) settings: Arc<HttpSettings>,
+    /// Held for a look or a change, and never across an await.
+    sites: RwLock<Sites<Arc<Place>>>,
+    /// Apps that have been put behind it and have not ended: their last requests may still be in flight.
+    apps: AtomicUsize,
     close: CancellationToken,
     abort: CancellationToken,
 }
 
+/// One app behind a listener, and where.
+pub(super) struct Place {
+    pub(super) app: Arc<HttpApp>,
+    pub(super) site: Site,
+}
+
 impl Listeners {
-    /// Puts `app` behind the listener of `address`, which is opened when it is not there yet. What was behind it gets no
-    /// more requests; what it has in flight goes on.
-    pub async fn attach(&self, address: &ListenAddress, app: &Arc<HttpApp>) -> Result<Attached, BindError> {
+    /// None is open yet. `ending` is cancelled when the process is to end, before any app is stopped.
+    pub fn new(settings: HttpSettings, ending: CancellationToken) -> Self {
+        Self {
+            open: Arc::default(),
+            opening_unix: Arc::default(),
+            settings: settings.into(),
+            ending,
+        }
+    }
+
+    /// Puts `app` at `site` behind the listener of `address`, which is opened when it is not there yet. What was at the same
+    /// hosts and paths gets no more requests there; what it has in flight goes on. Nothing else behind the listener notices.
+    pub async fn attach(
+        &self,
+        address: &ListenAddress,
+        site: &Site,
+        app: &Arc<HttpApp>,
+    ) -> Result<Attached, BindError> {
         let key = match address {
             ListenAddress::Tcp(tcp) if tcp.port() == 0 => Key::AnyPort {
                 of: app.id().into(),
@@ -99,22 +131,37 @@ impl Listeners {
             address: address.clone(),
             source,
         };
-        if let ListenAddress::Unix(path) = address
-            && !self.lock().contains_key(&key)
-        {
-            remove_stale_socket(path).await.map_err(error)?;
-        }
+        // Held until the socket listens: between its making and that, another app's look takes it for a stale one.
+        let _alone = match address {
+            ListenAddress::Unix(path) => {
+                let alone = self.opening_unix.lock().await;
+                if !self.lock().contains_key(&key) {
+                    remove_stale_socket(path).await.map_err(error)?;
+                }
+                Some(alone)
+            }
+            ListenAddress::Tcp(_) => None,
+        };
         let mut open = self.lock();
         let (listener, socket) = match open.get(&key) {
             Some(listener) => (listener.clone(), None),
             None => {
-                let (listener, socket) = bind(address).map_err(error)?;
+                let (listener, socket) = bind(address, &self.settings).map_err(error)?;
                 open.insert(key.clone(), listener.clone());
                 (listener, Some(socket))
             }
         };
         app.served_at(&listener.address);
-        listener.app.store(Some(app.clone()));
+        let place = Arc::new(Place {
+            app: app.clone(),
+            site: site.clone(),
+        });
+        listener.apps.fetch_add(1, Ordering::Relaxed);
+        let mut sites = listener.sites_mut();
+        for location in site.locations() {
+            sites.put(&location, place.clone());
+        }
+        drop(sites);
         drop(open);
         // After the app is in its place: the first client may be there already.
         if let Some(socket) = socket {
@@ -125,7 +172,8 @@ impl Listeners {
             listeners: self.clone(),
             key,
             listener,
-            app: app.clone(),
+            place,
+            ended: AtomicBool::new(false),
         })
     }
 
@@ -140,7 +188,8 @@ pub struct Attached {
     listeners: Listeners,
     key: Key,
     listener: Arc<Listener>,
-    app: Arc<HttpApp>,
+    place: Arc<Place>,
+    ended: AtomicBool,
 }
 
 impl Attached {
@@ -149,56 +198,101 @@ impl Attached {
         &self.listener.address
     }
 
-    /// Takes the app away. When nothing else has been put in its place, the socket is closed, and its connections as soon
-    /// as they have no request.
+    /// Takes the app away from where nothing else has been put in its place. When nothing at all is left behind the listener,
+    /// the socket is closed, and its connections as soon as they have no request.
+    ///
+    /// When the process ends, an app stays where it is: a request for it is not one for the less specific app, which has an
+    /// instant more.
     pub fn detach(&self) {
         let mut open = self.listeners.lock();
-        let ours = self
-            .listener
-            .app
-            .load()
-            .as_ref()
-            .is_some_and(|app| Arc::ptr_eq(app, &self.app));
-        if ours {
+        let mut sites = self.listener.sites_mut();
+        let nothing_left = if self.listeners.ending.is_cancelled() {
+            sites.all(|place| place.app.is_going())
+        } else {
+            for location in self.place.site.locations() {
+                if sites
+                    .get(&location)
+                    .is_some_and(|place| Arc::ptr_eq(place, &self.place))
+                {
+                    sites.take(&location);
+                }
+            }
+            sites.is_empty()
+        };
+        if nothing_left && !self.listener.is_closing() {
             open.remove(&self.key);
             self.listener.close.cancel();
         }
     }
 
-    /// Ends the connections of a closed listener, whatever they are doing.
-    pub fn abort_connections(&self) {
-        if self.listener.close.is_cancelled() {
+    /// The app has nothing in flight that it waits for. When the listener is closed, and the others that were behind it are as
+    /// far, its connections end, whatever they are doing.
+    pub fn end(&self) {
+        let ended_before = self.ended.swap(true, Ordering::Relaxed);
+        let last = !ended_before && self.listener.apps.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && self.listener.is_closing() {
             self.listener.abort.cancel();
         }
     }
 }
 
+impl Drop for Attached {
+    /// Also when the task that holds it is aborted.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Listener {
     /// One that no app is behind.
-    pub(super) fn of(address: ListenAddress) -> Arc<Self> {
+    pub(super) fn of(address: ListenAddress, settings: &Arc<HttpSettings>) -> Arc<Self> {
         Arc::new(Self {
             address,
-            app: ArcSwapOption::empty(),
+            settings: settings.clone(),
+            sites: RwLock::default(),
+            apps: AtomicUsize::new(0),
             close: CancellationToken::new(),
             abort: CancellationToken::new(),
         })
     }
+
+    /// Whether the last app has gone.
+    pub(super) fn is_closing(&self) -> bool {
+        self.close.is_cancelled()
+    }
+
+    /// Which app answers for a host and a path now.
+    pub(super) fn find(&self, host: Option<&str>, path: &str) -> Option<Arc<Place>> {
+        self.sites().find(host, path).cloned()
+    }
+
+    fn sites(&self) -> RwLockReadGuard<'_, Sites<Arc<Place>>> {
+        // Nothing panics while the table is held.
+        self.sites.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sites_mut(&self) -> RwLockWriteGuard<'_, Sites<Arc<Place>>> {
+        self.sites.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Opens the socket.
-fn bind(address: &ListenAddress) -> std::io::Result<(Arc<Listener>, Accepting)> {
+fn bind(
+    address: &ListenAddress,
+    settings: &Arc<HttpSettings>,
+) -> std::io::Result<(Arc<Listener>, Accepting)> {
     Ok(match address {
         ListenAddress::Tcp(address) => {
             let socket = bind_tcp(*address)?;
             (
-                Listener::of(ListenAddress::Tcp(socket.local_addr()?)),
+                Listener::of(ListenAddress::Tcp(socket.local_addr()?), settings),
                 Accepting::Tcp(socket),
             )
         }
         ListenAddress::Unix(path) => {
             let socket = UnixListener::bind(path)?;
             (
-                Listener::of(address.clone()),
+                Listener::of(address.clone(), settings),
                 Accepting::Unix {
                     _file: SocketFile::of(path),
                     socket,

@@ -2,18 +2,25 @@
 
 mod accept;
 mod app;
+mod client;
 mod config;
 mod exchange;
 mod executor;
 mod headers;
+mod health;
+mod host;
 mod listener;
 mod prepare;
 mod respond;
 mod router;
 mod running;
+mod settings;
+mod sites;
 mod static_response;
 
 pub use app::{HttpApp, RouteSummary};
+pub use health::HealthError;
 pub use listener::{BindError, ListenAddress, Listeners};
 pub use prepare::{HttpPlan, KIND, PrepareError, prepare};
 pub use running::{RunningHttp, start};
+pub use settings::HttpSettings;

@@ -10,10 +10,18 @@ use wasmtime_wasi_http::WasiBody;
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 const INCOMPLETE_CGI: &[u8] = b"Exactly one of 'location' or 'content-type' must be specified";
 
+/// What a problem document is (RFC 9457).
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// A problem that is no more than its status says (RFC 9457 §4.2.1).
+const NO_TYPE: &str = "about:blank";
+
+/// What clients are told of an app that is going.
+pub(super) const GOING: &str = "the app is being stopped or moved; ask again";
+
 /// Why the host answers in place of a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// No route, or a path below `/.well-known/spin/` that means nothing.
+    /// No app, no route, or a path below `/.well-known/spin/` that means nothing.
     NotFound,
     /// No host, two hosts, or a target that makes no URI.
     BadRequest,
@@ -46,6 +54,32 @@ pub(super) fn refuse(refusal: Refusal) -> Response<WasiBody> {
             .insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     response
+}
+
+/// A refusal that is not an app's: with a document that says why (RFC 9457). `path` is what the client asked for.
+pub(super) fn explain(refusal: Refusal, detail: &str, path: &str) -> Response<WasiBody> {
+    let (mut head, _) = refuse(refusal).into_parts();
+    let problem = Problem {
+        kind: NO_TYPE,
+        title: head.status.canonical_reason().unwrap_or_default(),
+        status: head.status.as_u16(),
+        detail,
+        instance: path,
+    };
+    head.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    // Strings and a number always have a JSON form.
+    let json = serde_json::to_vec(&problem).unwrap_or_default();
+    Response::from_parts(head, full(json.into()))
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
 }
 
 /// What the client of a Wagi program is told that printed no header which makes a response (`docs/contract/http-trigger.md §6.3`).
