@@ -16,6 +16,7 @@ use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOpti
 use crate::host::{self, Host};
 use crate::launch::{AppLauncher, Kinds, Parts, Pins};
 use crate::loader::Loader;
+use crate::manifest::Limits;
 use crate::net::HttpClient;
 use crate::oci::{LogProgress, Progress, Puller, PullerConfig, Resolutions, Store};
 use crate::runtime::Runtime;
@@ -29,6 +30,8 @@ const PROGRAM: &str = "lepton";
 /// Bytes of the source path's hash that name its directory below the data directory.
 const SOURCE_NAME_BYTES: usize = 8;
 
+/// Apps that hold threads long take turns on all but one.
+const MIN_THREADS: usize = 2;
 /// How long the telemetry of guests may take to be sent at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -47,6 +50,8 @@ pub struct Settings {
     pub shared_variables: bool,
     /// For every app.
     pub runtime_config: Option<PathBuf>,
+    /// For every app.
+    pub limits: Limits,
     pub socket: Option<PathBuf>,
     /// For every listener.
     pub http: HttpSettings,
@@ -83,7 +88,13 @@ struct Directories {
 pub fn main(settings: Settings) -> ExitCode {
     // The only provider of the process: without it, the first TLS connection would have to guess.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = match tokio::runtime::Runtime::new() {
+    let threads =
+        std::thread::available_parallelism().map_or(MIN_THREADS, |cores| cores.get().max(MIN_THREADS));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "the async runtime can't be started");
@@ -227,6 +238,7 @@ fn launcher(
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,
         pins,
+        limits: settings.limits.clone().over(&Limits::built_in()),
     }))
 }
 

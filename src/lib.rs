@@ -19,7 +19,7 @@
 //! | [`host`] | one module for each host interface | other host modules |
 //! | [`net`] | what a guest may reach, and how; where an app is reached | apps, wasm |
 //! | [`variables`] | templates and the values behind them | wasm |
-//! | [`runtime`] | the one engine, the linker, the store's data, the epoch clock | sockets, registries |
+//! | [`runtime`] | the one engine, the linker, the store's data, what instances may use, the epoch clock | sockets, registries |
 //! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
 //! | [`errors`] | an error and its causes in one line | |
 //! | [`tasks`] | named spawn, the drain token and the force token | |

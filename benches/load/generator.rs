@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -254,6 +254,31 @@ async fn connect(address: SocketAddr) -> Option<Connection> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
     Some(sender)
+}
+
+/// Keeps `requests` questions open at `address` until it is told to stop; what they come to does not matter.
+pub fn keep_asking(address: SocketAddr, question: &Question, requests: usize, stop: &AtomicBool) {
+    runtime().block_on(async {
+        let asking = async || {
+            let mut connection = None;
+            loop {
+                if ask(address, question, &mut connection).await.is_none() {
+                    connection = None;
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        };
+        let asking = futures::future::join_all((0..requests).map(|_| asking()));
+        let stopped = async {
+            while !stop.load(Ordering::Relaxed) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::select! {
+            _ = asking => {}
+            () = stopped => {}
+        }
+    });
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench load                     # everything
-//! cargo bench --bench load -- requests         # only what contains the word: requests, deploy, memory, state
+//! cargo bench --bench load -- requests         # only what contains the word: requests, deploy, memory, state, fair
 //! TAUON=path cargo bench --bench load          # another build of tauon, by default this one
 //! STATE_INSERTS=360000 STATE_REQUESTS=1000000 cargo bench --bench load -- state      # an hour: see the README
 //! WASMTIME=path cargo bench --bench load       # `wasmtime serve` from there; by default from PATH, or not at all
@@ -10,7 +10,9 @@
 //!
 //! Peers take turns, round by round, so that a machine whose speed drifts does so for all of them.
 
+mod artifact;
 mod daemon;
+mod fair;
 mod generator;
 mod peers;
 mod state;
@@ -51,6 +53,9 @@ fn main() {
     }
     if wanted("state") {
         state::run();
+    }
+    if wanted("fair") {
+        fair::run();
     }
 }
 

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match Tauon::parse().action() {
         TauonAction::Serve(settings) => {
             telemetry::init();
-            daemon::main(settings)
+            daemon::main(*settings)
         }
         TauonAction::Command(command) => cli::command_main(command),
     }

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 
 use crate::daemon::{Settings, Source};
+use crate::manifest::Limits;
 use crate::trigger::http::HttpSettings;
 
 /// Runs the Spin app of every JSON file in a directory.
@@ -79,6 +80,10 @@ struct ServeOptions {
     /// `runtime_config` goes before it
     #[arg(long, value_name = "FILE", env = "RUNTIME_CONFIG_FILE")]
     runtime_config: Option<PathBuf>,
+    /// What each app may use: an object, or the file that holds one, such as {"memory": "128MiB", "request_time": "30s"}.
+    /// An app file's `limits` goes before it, member by member
+    #[arg(long, value_name = "JSON|FILE", value_parser = Limits::parse, default_value = "{}", hide_default_value = true)]
+    limits: Limits,
     /// How long a client may take for the head of a request
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     header_timeout: Duration,
@@ -122,7 +127,7 @@ pub(super) struct DaemonArgs {
 
 /// What `tauon` was asked to do.
 pub enum TauonAction {
-    Serve(Settings),
+    Serve(Box<Settings>),
     Command(ClientCommand),
 }
 
@@ -139,10 +144,11 @@ impl Tauon {
                     rescan_interval,
                     options,
                 } = self.serve;
-                TauonAction::Serve(options.settings(Source::Directory {
+                let source = Source::Directory {
                     path: directory,
                     rescan_interval,
-                }))
+                };
+                TauonAction::Serve(Box::new(options.settings(source)))
             }
         }
     }
@@ -167,6 +173,7 @@ impl ServeOptions {
             insecure_registries: self.insecure_registry,
             shared_variables: self.shared_variables,
             runtime_config: self.runtime_config,
+            limits: self.limits,
             socket: self.socket,
             http: HttpSettings {
                 header_timeout: self.header_timeout,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::permission::OutboundPermission;
+use super::state_quota::StateQuota;
 use crate::app::{Component, ComponentMetadata};
 use crate::net::Outbound;
 use crate::runtime_config::RuntimeConfig;
@@ -24,4 +25,6 @@ pub struct ComponentContext<'a> {
     pub config: &'a RuntimeConfig,
     /// Absolute; it exists.
     pub state_dir: &'a Path,
+    /// How much that may hold.
+    pub state_quota: Option<&'a Arc<StateQuota>>,
 }

@@ -17,6 +17,7 @@ mod redis;
 mod sockets;
 mod spin_http;
 mod sqlite;
+mod state_quota;
 mod variables;
 pub mod wasi_rc;
 
@@ -24,6 +25,7 @@ pub use context::ComponentContext;
 pub use error::InterfaceError;
 pub use http::OutboundHttp;
 pub use permission::{OutboundPermission, PermissionError};
+pub use state_quota::StateQuota;
 
 use key_value::KeyValueBackends;
 use llm::LlmBackends;

@@ -4,18 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use wasmtime_wasi_http::WasiBody;
 
 use super::clients::AppClients;
 use super::{LaunchFailure, Parts};
 use crate::app::{Component, LockedApp};
 use crate::control::AppId;
-use crate::host::{ComponentContext, OutboundPermission};
-use crate::manifest::AppSpec;
-use crate::net::{ConnectionLimits, HttpClient, Outbound};
-use crate::runtime::{InstanceSettings, MAX_INSTANCES_OF_APP};
+use crate::host::{ComponentContext, OutboundPermission, StateQuota};
+use crate::manifest::{AppSpec, Limits};
+use crate::net::{ConnectionLimits, Outbound};
+use crate::runtime::{
+    AppShare, InstanceLimits, InstanceSettings, MAX_INSTANCES_OF_APP, OutputRate, Overruns,
+};
 use crate::runtime_config::RuntimeConfig;
 use crate::trigger::PreparedComponent;
+use crate::trigger::http::{RequestLimits, RequestRate};
 use crate::variables::Variables;
 
 /// What all components of one version of an app share.
@@ -30,12 +32,22 @@ pub(super) struct AppResources<'a> {
     outbound: Arc<Outbound>,
     clients: AppClients,
     places: Arc<Semaphore>,
+    instances: InstanceLimits,
+    /// What its HTTP trigger accepts.
+    pub(super) requests: RequestLimits,
+    /// How much its state directory may hold.
+    state: Option<Arc<StateQuota>>,
 }
 
 impl<'a> AppResources<'a> {
-    /// `shared` is the HTTP client of apps without settings of their own.
+    /// What all apps are launched with, and what is this one's.
     pub(super) async fn new(
-        shared: &HttpClient<WasiBody>,
+        Parts {
+            client: shared,
+            runtime,
+            limits: defaults,
+            ..
+        }: &Parts,
         id: &AppId,
         app: &LockedApp,
         spec: &'a AppSpec,
@@ -43,8 +55,11 @@ impl<'a> AppResources<'a> {
         state_dir: PathBuf,
         variables: Arc<Variables>,
     ) -> Result<Self, LaunchFailure> {
+        let limits = spec.limits.clone().over(defaults);
+        let app_id: Arc<str> = id.as_str().into();
+        let overruns = Arc::new(Overruns::new(app_id.clone()));
         let networking = &config.outbound_networking;
-        let limits = ConnectionLimits {
+        let connections = ConnectionLimits {
             http: config
                 .outbound_http
                 .as_ref()
@@ -54,12 +69,25 @@ impl<'a> AppResources<'a> {
             mysql: config.outbound_mysql.max_connections,
             mqtt: config.outbound_mqtt.max_connections,
             socket: networking.max_socket_connections,
-            total: networking.max_total_connections,
+            total: least(
+                networking.max_total_connections,
+                limits.outbound_connections.value(),
+            ),
         };
-        let outbound = Arc::new(Outbound::new(networking.block_networks.clone(), limits));
+        let mut outbound = Outbound::new(networking.block_networks.clone(), connections);
+        if let Some(networks) = limits.outbound_networks.clone().value() {
+            outbound = outbound.within(app_id.clone(), networks);
+        }
+        let outbound = Arc::new(outbound);
         Ok(Self {
-            app: id.as_str().into(),
+            app: app_id,
             spec,
+            instances: instances(&limits, &config, runtime.share(), &overruns),
+            requests: requests(&limits, overruns),
+            state: limits
+                .state_size
+                .value()
+                .map(|bytes| Arc::new(StateQuota::new(state_dir.clone(), bytes))),
             ids: app
                 .components
                 .iter()
@@ -105,6 +133,7 @@ impl Parts {
             outbound: &resources.outbound,
             config: &resources.config,
             state_dir: &resources.state_dir,
+            state_quota: resources.state.as_ref(),
         };
         let interfaces = self.host.interfaces(&context).await?;
         let mut environment = component.env.clone();
@@ -116,7 +145,7 @@ impl Parts {
             files: loaded.files.clone(),
             places: resources.places.clone(),
             interfaces: Arc::new(interfaces),
-            max_memory: resources.config.max_instance_memory,
+            limits: resources.instances.clone(),
         };
         Ok(PreparedComponent {
             loaded,
@@ -124,5 +153,48 @@ impl Parts {
             permission,
             clients: resources.clients.of(&component.id),
         })
+    }
+}
+
+fn instances(
+    limits: &Limits,
+    config: &RuntimeConfig,
+    share: AppShare,
+    overruns: &Arc<Overruns>,
+) -> InstanceLimits {
+    InstanceLimits {
+        one_memory: config.max_instance_memory,
+        memory: limits.memory.value(),
+        cpu_time: limits.cpu_time.value(),
+        output: limits
+            .log_rate
+            .value()
+            .map(|bytes| Arc::new(OutputRate::new(bytes))),
+        share,
+        overruns: overruns.clone(),
+    }
+}
+
+fn requests(limits: &Limits, overruns: Arc<Overruns>) -> RequestLimits {
+    RequestLimits {
+        time: limits.request_time.value(),
+        at_once: limits.requests.value(),
+        queue: limits.queue.value(),
+        queue_time: limits.queue_time.value(),
+        rate: limits.rate.value().map(|rate| RequestRate {
+            every: rate.0,
+            burst: limits.burst.value().unwrap_or_else(|| rate.a_second()),
+        }),
+        body: limits.body.value(),
+        headers: limits.headers.value(),
+        overruns,
+    }
+}
+
+/// Of two limits both hold.
+fn least(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

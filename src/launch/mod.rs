@@ -25,7 +25,7 @@ use wasmtime_wasi_http::WasiBody;
 use crate::control::{LaunchError, Launcher, Preparation, ResolvedAddress, Running, Version};
 use crate::host::Host;
 use crate::loader::Loader;
-use crate::manifest::{AppId, AppSpec};
+use crate::manifest::{AppId, AppSpec, Limits};
 use crate::net::HttpClient;
 use crate::oci::{Puller, Resolutions};
 use crate::runtime::Runtime;
@@ -59,6 +59,8 @@ pub struct Parts {
     /// Whether `SPIN_VARIABLE_*` of the process reach every app.
     pub shared_variables: bool,
     pub pins: Pins,
+    /// What an app may use where its file says nothing: the daemon's, over what is built in.
+    pub limits: Limits,
 }
 
 impl AppLauncher {

@@ -141,8 +141,7 @@ impl Parts {
         let once = plans.has_command();
         let variables = Arc::new(self.variables(id, spec, &app, &config)?);
         variables.check_required().await?;
-        let resources =
-            AppResources::new(&self.client, id, &app, spec, config, state_dir, variables.clone()).await?;
+        let resources = AppResources::new(self, id, &app, spec, config, state_dir, variables.clone()).await?;
         let mut pins: Vec<Pin> = artifact.blobs.iter().map(Pin::from).collect();
         let mut components = BTreeMap::new();
         for component in plans.components(&app) {
@@ -156,6 +155,7 @@ impl Parts {
             app: &app,
             components: &components,
             variables,
+            requests: resources.requests.clone(),
         };
         Ok(PreparedApp {
             triggers: plans.prepare(self, &input, spec.health.as_ref()).await?,

@@ -16,6 +16,7 @@
 //! | `pull` | `"always"`, `"if-not-present"`, or an interval such as `"5m"` | `"always"` |
 //! | `runtime_config` | what stands behind its stores and databases: Spin's TOML file, or the same content | the daemon's |
 //! | `timezone` | of its cron triggers' schedules | UTC |
+//! | `limits` | what it may use, see [`Limits`] | the daemon's |
 //! | `$schema` | ignored | |
 //!
 //! Relative paths in it, but for `state_dir`, are relative to the file's directory.
@@ -37,6 +38,7 @@ pub use crate::variables::{Secret, Value as VariableValue};
 mod address;
 mod error;
 mod health;
+mod limits;
 mod list;
 mod raw;
 mod values;
@@ -44,6 +46,7 @@ mod values;
 pub use address::{Address, AddressError};
 pub use error::ManifestError;
 pub use health::HealthCheck;
+pub use limits::{Limit, Limits, Rate};
 pub use list::{ListEntry, parse_list};
 
 /// The name of one app: its file's stem, or the name of an entry of a list.
@@ -100,6 +103,8 @@ pub struct AppSpec {
     pub runtime_config: Option<RuntimeConfigSource>,
     /// Of its cron triggers' schedules; `None`: UTC.
     pub timezone: Option<chrono_tz::Tz>,
+    /// What it may use; over the daemon's.
+    pub limits: Limits,
 }
 
 /// When a reference that may move (a tag, an image layout) is resolved again.

@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::health::{Health, HealthCheck};
+use super::limits::{self, Limits};
 use super::values::{Configuration, Delay, Hosts, Named, Policy, Switch, Table};
 use super::{Address, AppId, AppSpec, PullPolicy};
 use crate::net::{HostPattern, PathPrefix, Site};
@@ -18,7 +19,7 @@ use crate::oci::Source;
 use crate::runtime_config::RuntimeConfigSource;
 
 /// Every member that an app may have.
-const MEMBERS: [&str; 15] = [
+const MEMBERS: &[&str] = &[
     "reference",
     "address",
     "host",
@@ -34,6 +35,7 @@ const MEMBERS: [&str; 15] = [
     "pull",
     "runtime_config",
     "timezone",
+    "limits",
 ];
 /// How alike (0 to 1) a wrong name must be to one that was probably meant.
 const LIKENESS: f64 = 0.7;
@@ -87,6 +89,7 @@ impl<'de> Visitor<'de> for App<'_> {
             pull: members.pull.unwrap_or_default(),
             runtime_config: members.runtime_config,
             timezone: members.timezone,
+            limits: members.limits.unwrap_or_default(),
         })
     }
 }
@@ -107,6 +110,7 @@ struct Members {
     pull: Option<PullPolicy>,
     runtime_config: Option<RuntimeConfigSource>,
     timezone: Option<Tz>,
+    limits: Option<Limits>,
 }
 
 impl Members {
@@ -140,6 +144,7 @@ impl Members {
             "pull" => put(&mut self.pull, name, map, Policy { name }),
             "runtime_config" => put(&mut self.runtime_config, name, map, Configuration { base_dir }),
             "timezone" => put(&mut self.timezone, name, map, Named::text(name, timezone)),
+            "limits" => put(&mut self.limits, name, map, limits::Object),
             // `$schema`: for editors.
             _ => map.next_value::<IgnoredAny>().map(drop),
         }
@@ -225,7 +230,7 @@ impl Visitor<'_> for MemberName {
         if let Some(known) = MEMBERS.iter().find(|known| **known == name) {
             return Ok(known);
         }
-        Err(E::custom(match meant(name, &MEMBERS) {
+        Err(E::custom(match meant(name, MEMBERS) {
             Some(meant) => format!("unknown member {name:?}; did you mean {meant:?}?"),
             None => format!("unknown member {name:?}; an app may have {}", MEMBERS.join(", ")),
         }))

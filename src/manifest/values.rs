@@ -192,7 +192,7 @@ impl Visitor<'_> for Delay<'_> {
     }
 }
 
-fn duration(name: &str, text: &str) -> Result<Duration, String> {
+pub(super) fn duration(name: &str, text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|e| format!("{name:?} is {text:?}, not a duration such as \"30s\" or \"5m\" ({e})"))
 }

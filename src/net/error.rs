@@ -14,7 +14,7 @@ pub enum SendError {
     NoHost,
     #[error("the name can't be resolved")]
     Resolve(#[source] Arc<std::io::Error>),
-    #[error("every address of the host is in a network that the operator blocks")]
+    #[error("every address of the host is in a network that the operator keeps the app out of")]
     Blocked,
     #[error("the operator allows no connections")]
     NoConnectionsAllowed,

@@ -1,12 +1,12 @@
 //! What a guest may reach and how: allowed hosts, dialling, TLS, pools; and where an app is reached.
 
 mod allowed_hosts;
-mod blocked;
 mod client;
 mod clients;
 mod dial;
 mod error;
 mod idle;
+mod network;
 mod outbound;
 mod pattern;
 mod site;
@@ -14,11 +14,11 @@ mod tls;
 mod unix;
 
 pub use allowed_hosts::{AllowedHosts, Destination};
-pub use blocked::{BlockedNetwork, BlockedNetworkError};
 pub use client::{ClientSettings, HttpClient, ResponseBody, Timeouts};
 pub use clients::HttpClients;
 pub use error::SendError;
 pub use idle::{IdlePool, IdlePools, Reusable};
+pub use network::{Network, NetworkError};
 pub use outbound::{ConnectionLimits, Kind, Outbound, Permit, ReachError};
 pub use pattern::PatternError;
 pub use site::{HostPattern, LONGEST_HOST, Location, PathPrefix, Site, SiteError};

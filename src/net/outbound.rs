@@ -1,13 +1,17 @@
-//! What one app may have of the network beyond the names that it may reach: networks that its operator blocks, and numbers
-//! of connections (`docs/contract/host-interfaces.md §4.3`, `docs/contract/runtime-config.md §7`).
+//! What one app may have of the network beyond the names that it may reach: networks that its operator blocks or keeps it
+//! in, and numbers of connections (`docs/contract/host-interfaces.md §4.3`, `docs/contract/runtime-config.md §7`).
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::blocked::BlockedNetwork;
+use super::network::Network;
+
+/// Addresses outside the app's networks that are remembered, so that each is logged once.
+const MAX_REMEMBERED: usize = 256;
 
 /// What a connection is for; each kind may have a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub struct ConnectionLimits {
 pub enum ReachError {
     #[error("the name can't be resolved")]
     Resolve(#[source] std::io::Error),
-    #[error("every address of the host is in a network that the operator blocks")]
+    #[error("every address of the host is in a network that the operator keeps the app out of")]
     Blocked,
     #[error("no connection could be made")]
     Connect(#[source] std::io::Error),
@@ -49,9 +53,18 @@ pub enum ReachError {
 /// The network as one version of an app may use it.
 #[derive(Debug, Default)]
 pub struct Outbound {
-    blocked: Vec<BlockedNetwork>,
+    blocked: Vec<Network>,
+    only: Option<Only>,
     limits: ConnectionLimits,
     places: Places,
+}
+
+/// The networks that an app is kept in.
+#[derive(Debug)]
+struct Only {
+    app: Arc<str>,
+    networks: Vec<Network>,
+    denied: Mutex<HashSet<IpAddr>>,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +87,7 @@ pub struct Permit {
 
 impl Outbound {
     /// A network without `blocked`, and with no more connections than `limits`.
-    pub fn new(blocked: Vec<BlockedNetwork>, limits: ConnectionLimits) -> Self {
+    pub fn new(blocked: Vec<Network>, limits: ConnectionLimits) -> Self {
         let semaphore = |limit: Option<usize>| {
             limit.map(|limit| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))))
         };
@@ -89,19 +102,31 @@ impl Outbound {
         };
         Self {
             blocked,
+            only: None,
             limits,
             places,
         }
     }
 
-    /// Whether nothing is blocked or limited.
-    pub fn is_unrestricted(&self) -> bool {
-        self.blocked.is_empty() && self.limits == ConnectionLimits::default()
+    /// Keeps the app in `networks`, besides keeping it out of those that are blocked.
+    pub fn within(mut self, app: Arc<str>, networks: Vec<Network>) -> Self {
+        self.only = Some(Only {
+            app,
+            networks,
+            denied: Mutex::default(),
+        });
+        self
     }
 
-    /// Whether the operator blocks this address.
-    pub fn blocks(&self, address: std::net::IpAddr) -> bool {
+    /// Whether nothing is blocked or limited.
+    pub fn is_unrestricted(&self) -> bool {
+        self.blocked.is_empty() && self.only.is_none() && self.limits == ConnectionLimits::default()
+    }
+
+    /// Whether the operator keeps the app from this address.
+    pub fn blocks(&self, address: IpAddr) -> bool {
         self.blocked.iter().any(|network| network.contains(address))
+            || self.only.as_ref().is_some_and(|only| only.denies(address))
     }
 
     /// The addresses of a host, without the blocked ones; at least one.
@@ -174,6 +199,25 @@ impl Outbound {
     }
 }
 
+impl Only {
+    /// A denial is logged once, with what to add.
+    fn denies(&self, address: IpAddr) -> bool {
+        let denied = !self.networks.iter().any(|network| network.covers(address));
+        if denied {
+            // No panic can happen while it is held.
+            let mut known = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() < MAX_REMEMBERED && known.insert(address) {
+                tracing::warn!(
+                    app = %self.app,
+                    add = format!("\"outbound_networks\": [\"{address}\"]"),
+                    "an address outside the app's limit `outbound_networks` was denied"
+                );
+            }
+        }
+        denied
+    }
+}
+
 impl Places {
     fn of(&self, kind: Kind) -> Option<&Arc<Semaphore>> {
         match kind {
@@ -214,6 +258,24 @@ mod tests {
             open.resolve("127.0.0.1", 80).await.unwrap(),
             ["127.0.0.1:80".parse().unwrap()]
         );
+    }
+
+    #[tokio::test]
+    async fn an_app_is_kept_in_its_networks() {
+        let only = |networks: &[&str], blocked: &[&str]| {
+            let networks = networks.iter().map(|text| text.parse().unwrap()).collect();
+            outbound(blocked, ConnectionLimits::default()).within("app".into(), networks)
+        };
+        assert!(only(&["127.0.0.0/8"], &[]).resolve("127.0.0.1", 80).await.is_ok());
+        for outside in [
+            only(&["10.0.0.0/8"], &[]),
+            only(&[], &[]),
+            only(&["127.0.0.0/8"], &["127.0.0.1"]),
+        ] {
+            let refused = outside.resolve("127.0.0.1", 80).await;
+            assert!(matches!(refused, Err(ReachError::Blocked)));
+            assert!(!outside.is_unrestricted());
+        }
     }
 
     #[tokio::test]

@@ -2,16 +2,18 @@
 //! nothing to it but preview 1.
 
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::StoreLimits;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 
+use super::memory::MemoryLimiter;
+use super::meter::Meter;
 use super::state::{Given, InstanceSettings};
 
 /// The data of such a store.
 pub struct CommandState {
     wasi: WasiP1Ctx,
-    limits: StoreLimits,
+    meter: Meter,
+    memory: MemoryLimiter,
     _place: OwnedSemaphorePermit,
 }
 
@@ -24,19 +26,26 @@ impl CommandState {
     ) -> wasmtime::Result<Self> {
         let Given {
             mut wasi,
-            limits,
+            meter,
+            memory,
             place,
         } = Given::new(settings)?;
         more(&mut wasi);
         Ok(Self {
             wasi: wasi.build_p1(),
-            limits,
+            meter,
+            memory,
             _place: place,
         })
     }
 
-    pub(super) fn limits(&mut self) -> &mut StoreLimits {
-        &mut self.limits
+    /// See [`HostState::meter`](super::HostState::meter).
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub(super) fn memory(&mut self) -> &mut MemoryLimiter {
+        &mut self.memory
     }
 }
 

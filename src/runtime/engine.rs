@@ -10,7 +10,9 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use super::command::{self, CommandState};
 use super::epoch::EpochClock;
+use super::meter::EPOCHS_BEFORE_YIELD;
 use super::state::HostState;
+use super::turns::{AppShare, Turns};
 
 /// Component instances that may exist at once, in all apps together.
 const MAX_INSTANCES: u32 = 4000;
@@ -36,9 +38,6 @@ const INSTANCE_SIZE: usize = 10 << 20;
 const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
 const TABLE_KEEP_RESIDENT: usize = 512 << 10;
 
-/// Epochs that an instance may run before it yields its thread to the others.
-const EPOCHS_BEFORE_YIELD: u64 = 1;
-
 /// Why the engine could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -61,6 +60,7 @@ struct Shared {
     linker: Linker<HostState>,
     /// For commands of WASI preview 1.
     commands: wasmtime::Linker<CommandState>,
+    turns: Arc<Turns>,
     _clock: EpochClock,
 }
 
@@ -92,6 +92,7 @@ impl Runtime {
                 engine,
                 linker,
                 commands,
+                turns: Turns::new(threads()),
                 _clock: clock,
             }),
         })
@@ -110,22 +111,34 @@ impl Runtime {
         &self.shared.commands
     }
 
+    /// For one more app.
+    pub fn share(&self) -> AppShare {
+        self.shared.turns.share()
+    }
+
     /// A store whose guest yields its thread at every tick of the epoch clock, so that one that
-    /// burns the processor can't hold up the others.
+    /// burns the processor can't hold up the others, and ends when its time is used up.
     pub fn store(&self, state: HostState) -> Store<HostState> {
         let mut store = Store::new(&self.shared.engine, state);
-        store.epoch_deadline_async_yield_and_update(EPOCHS_BEFORE_YIELD);
-        store.limiter(|state| state.limits());
+        store.set_epoch_deadline(EPOCHS_BEFORE_YIELD);
+        store.epoch_deadline_callback(|store| store.data().meter().tick());
+        store.limiter(|state| state.memory());
         store
     }
 
     /// The same for a command of WASI preview 1.
     pub fn command_store(&self, state: CommandState) -> Store<CommandState> {
         let mut store = Store::new(&self.shared.engine, state);
-        store.epoch_deadline_async_yield_and_update(EPOCHS_BEFORE_YIELD);
-        store.limiter(|state| state.limits());
+        store.set_epoch_deadline(EPOCHS_BEFORE_YIELD);
+        store.epoch_deadline_callback(|store| store.data().meter().tick());
+        store.limiter(|state| state.memory());
         store
     }
+}
+
+/// Threads that drive guests; outside an async runtime nothing does.
+fn threads() -> usize {
+    tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
 }
 
 fn config(allocation: InstanceAllocationStrategy) -> Config {

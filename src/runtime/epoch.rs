@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::Engine;
 
 /// Time between two epochs (`docs/contract/runtime-config.md §9`).
-const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// A thread that moves the engine to its next epoch at every tick, until it is dropped.
 ///

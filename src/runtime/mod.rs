@@ -1,4 +1,4 @@
-//! The one engine, the linker, the data of a store, the epoch clock.
+//! The one engine, the linker, the data of a store, what an instance may use and uses, the epoch clock.
 //!
 //! Nothing here knows a socket, a registry or a directory. The interfaces themselves are linked by
 //! [`crate::host`]; this room only holds what every instance of every app shares.
@@ -7,14 +7,24 @@ mod command;
 mod dispatch;
 mod engine;
 mod epoch;
+mod limits;
+mod memory;
+mod meter;
+mod overruns;
 mod parts;
 mod sockets;
 mod state;
 mod stdio;
+mod turns;
 
 pub use command::CommandState;
 pub use dispatch::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
 pub use engine::{MAX_INSTANCES_OF_APP, Runtime, RuntimeError};
+pub use limits::InstanceLimits;
+pub use meter::{Meter, Metered};
+pub use overruns::{LimitReached, Overruns, Reason};
 pub use parts::Interfaces;
 pub use sockets::{Permitted, SocketAddrUse, SocketRules};
 pub use state::{HostState, InstanceSettings};
+pub use stdio::OutputRate;
+pub use turns::AppShare;

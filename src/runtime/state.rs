@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
+use super::limits::InstanceLimits;
+use super::memory::MemoryLimiter;
+use super::meter::Meter;
 use super::parts::{Interfaces, Local};
 use super::stdio::{GuestOutput, Output};
 
@@ -28,14 +30,14 @@ pub struct InstanceSettings {
     pub places: Arc<Semaphore>,
     /// What the host's interfaces took from the component.
     pub interfaces: Arc<Interfaces>,
-    /// Bytes that one linear memory may have; growing it further is refused.
-    pub max_memory: Option<usize>,
+    pub limits: InstanceLimits,
 }
 
 /// What every instance is given, whatever it is an instance of.
 pub(super) struct Given {
     pub(super) wasi: WasiCtxBuilder,
-    pub(super) limits: StoreLimits,
+    pub(super) meter: Meter,
+    pub(super) memory: MemoryLimiter,
     pub(super) place: OwnedSemaphorePermit,
 }
 
@@ -47,6 +49,7 @@ impl Given {
         let output = |output| GuestOutput {
             app: settings.app.clone(),
             component: settings.component.clone(),
+            limits: settings.limits.clone(),
             output,
         };
         let mut wasi = WasiCtx::builder();
@@ -62,13 +65,12 @@ impl Given {
                 .allow_udp(true)
                 .socket_addr_check(move |address, purpose| rules.clone().permits(address, purpose));
         }
-        let mut limits = StoreLimitsBuilder::new();
-        if let Some(bytes) = settings.max_memory {
-            limits = limits.memory_size(bytes);
-        }
+        let limits = &settings.limits;
+        let meter = limits.meter();
         Ok(Self {
             wasi,
-            limits: limits.build(),
+            memory: MemoryLimiter::new(limits.one_memory, limits.memory, meter.clone()),
+            meter,
             place,
         })
     }
@@ -82,7 +84,8 @@ pub struct HostState {
     hooks: Box<dyn WasiHttpHooks>,
     settings: Arc<InstanceSettings>,
     local: Local,
-    limits: StoreLimits,
+    meter: Meter,
+    memory: MemoryLimiter,
     _place: OwnedSemaphorePermit,
 }
 
@@ -101,7 +104,8 @@ impl HostState {
     ) -> wasmtime::Result<Self> {
         let Given {
             mut wasi,
-            limits,
+            meter,
+            memory,
             place,
         } = Given::new(settings)?;
         more(&mut wasi);
@@ -112,7 +116,8 @@ impl HostState {
             hooks,
             settings: settings.clone(),
             local: Local::default(),
-            limits,
+            meter,
+            memory,
             _place: place,
         })
     }
@@ -137,8 +142,13 @@ impl HostState {
         &mut self.table
     }
 
-    pub(super) fn limits(&mut self) -> &mut StoreLimits {
-        &mut self.limits
+    /// What the instance uses: whoever drives it has it measured.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub(super) fn memory(&mut self) -> &mut MemoryLimiter {
+        &mut self.memory
     }
 }
 

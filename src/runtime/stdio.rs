@@ -1,16 +1,45 @@
 //! What guests print, line by line into the log.
 
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+
+use super::limits::InstanceLimits;
+use super::overruns::Reason;
 
 /// A line longer than this many bytes is logged in pieces, so that a guest that never ends a line
 /// can't fill the host's memory.
 const MAX_LINE: usize = 8 << 10;
+
+/// How much the guests of one app may print.
+#[derive(Debug)]
+pub struct OutputRate(DefaultDirectRateLimiter);
+
+impl OutputRate {
+    /// `bytes` a second; after a pause as many at once, and one line at least.
+    pub fn new(bytes: u32) -> Self {
+        let rate = NonZeroU32::new(bytes).unwrap_or(NonZeroU32::MIN);
+        // It is a small number, and not zero.
+        let line = NonZeroU32::new(MAX_LINE as u32).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(rate).allow_burst(rate.max(line));
+        Self(DefaultDirectRateLimiter::direct(quota))
+    }
+
+    /// Whether a line of so many bytes may be printed now.
+    fn allows(&self, bytes: usize) -> bool {
+        // For so much there always is room after a while.
+        match u32::try_from(bytes.min(MAX_LINE)).ok().and_then(NonZeroU32::new) {
+            Some(bytes) => matches!(self.0.check_n(bytes), Ok(Ok(()))),
+            None => true,
+        }
+    }
+}
 
 /// Which of its two outputs a guest wrote to.
 #[derive(Clone, Copy)]
@@ -24,6 +53,7 @@ pub(super) enum Output {
 pub(super) struct GuestOutput {
     pub(super) app: Arc<str>,
     pub(super) component: Arc<str>,
+    pub(super) limits: InstanceLimits,
     pub(super) output: Output,
 }
 
@@ -48,13 +78,22 @@ struct LineLog {
 }
 
 impl LineLog {
+    /// What is beyond the app's limit is dropped and counted.
     fn log(&mut self) {
-        let line = String::from_utf8_lossy(&self.line);
         let GuestOutput {
             app,
             component,
+            limits,
             output,
         } = &self.output;
+        if let Some(rate) = &limits.output
+            && !rate.allows(self.line.len())
+        {
+            limits.overruns.record(Reason::LogRate);
+            self.line.clear();
+            return;
+        }
+        let line = String::from_utf8_lossy(&self.line);
         match output {
             Output::Stdout => {
                 tracing::info!(target: "guest", %app, %component, stream = "stdout", "{}", line.trim_end())
@@ -108,5 +147,39 @@ impl Drop for LineLog {
         if !self.line.is_empty() {
             self.log();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_line_fits_into_the_smallest_rate_once() {
+        let rate = OutputRate::new(1);
+        assert!(rate.allows(MAX_LINE));
+        assert!(!rate.allows(MAX_LINE));
+        assert!(rate.allows(0));
+    }
+
+    #[test]
+    fn what_is_beyond_the_rate_is_dropped_and_counted() {
+        let limits = InstanceLimits {
+            output: Some(Arc::new(OutputRate::new(1))),
+            ..InstanceLimits::default()
+        };
+        let mut log = LineLog {
+            output: GuestOutput {
+                app: "app".into(),
+                component: "c".into(),
+                limits: limits.clone(),
+                output: Output::Stdout,
+            },
+            line: Vec::new(),
+        };
+        for _ in 0..MAX_LINE / 10 + 3 {
+            log.write_all(b"ten bytes\n").unwrap();
+        }
+        assert_eq!(limits.overruns.total(Reason::LogRate), 3);
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::RuntimeConfigError;
 
-use crate::net::BlockedNetwork;
+use crate::net::Network;
 use crate::variables::Secret;
 
 /// One app's runtime configuration, or the daemon's for all apps.
@@ -133,7 +133,7 @@ pub struct ClientTls {
 /// Networks and numbers of connections for all protocols.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutboundNetworking {
-    pub block_networks: Vec<BlockedNetwork>,
+    pub block_networks: Vec<Network>,
     pub max_socket_connections: Option<usize>,
     pub max_total_connections: Option<usize>,
 }

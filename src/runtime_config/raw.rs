@@ -10,7 +10,7 @@ use super::{
     ApiType, ClientTls, Connections, KeyValueStore, LlmCompute, MqttConnections, OutboundHttpConfig,
     OutboundNetworking, RuntimeConfig, SqliteDatabase, VariablesProvider,
 };
-use crate::net::BlockedNetwork;
+use crate::net::Network;
 use crate::variables::Secret;
 
 /// The prefix of the `env` provider that has none.
@@ -129,7 +129,7 @@ struct RawTls {
 #[serde(deny_unknown_fields)]
 struct RawNetworking {
     #[serde(default)]
-    block_networks: Vec<BlockedNetwork>,
+    block_networks: Vec<Network>,
     max_socket_connections: Option<usize>,
     max_total_connections: Option<usize>,
 }

@@ -135,6 +135,7 @@ async fn run(guest: &Guest, command: &CommandGuest) -> CommandOutcome {
         Ok(Ended::Well) => Ok(()),
         Ok(Ended::WithError) => Err("the command ended with an error".to_owned()),
         Ok(Ended::WithCode(code)) => Err(format!("the command ended with the exit code {code}")),
+        Err(error) if guest.settings.limits.caused(&error) => Err(format!("the command was ended: {error}")),
         Err(error) => {
             // `{:?}` of an engine's error has the Wasm backtrace.
             tracing::error!(%app, %component, error = format!("{error:?}"), "the guest trapped");

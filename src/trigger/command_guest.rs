@@ -82,25 +82,35 @@ impl CommandGuest {
         let ran = match &self.kind {
             Kind::Wasi02(pre) => {
                 let mut store = guest.store_with(depth, more)?;
-                let command = pre.instantiate_async(&mut store).await?;
-                command.wasi_cli_run().call_run(&mut store).await
+                let meter = store.data().meter().clone();
+                let run = async move {
+                    let command = pre.instantiate_async(&mut store).await?;
+                    command.wasi_cli_run().call_run(&mut store).await
+                };
+                meter.drive(Box::pin(run)).await
             }
             Kind::Wasi03(pre) => {
                 let mut store = guest.store_with(depth, more)?;
-                let command = pre.instantiate_async(&mut store).await?;
-                let run = store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await);
-                run.await.and_then(|returned| returned)
+                let meter = store.data().meter().clone();
+                let run = async move {
+                    let command = pre.instantiate_async(&mut store).await?;
+                    let run =
+                        store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await);
+                    run.await.and_then(|returned| returned)
+                };
+                meter.drive(Box::pin(run)).await
             }
             Kind::Preview1(pre) => {
                 let state = CommandState::new(&guest.settings, more)?;
                 let mut store = guest.runtime.command_store(state);
-                let instance = pre.instantiate_async(&mut store).await?;
-                let start = instance.get_typed_func::<(), ()>(&mut store, START);
-                start
-                    .context("the command has no usable `_start`")?
-                    .call_async(&mut store, ())
-                    .await
-                    .map(Ok)
+                let meter = store.data().meter().clone();
+                let run = async move {
+                    let instance = pre.instantiate_async(&mut store).await?;
+                    let start = instance.get_typed_func::<(), ()>(&mut store, START);
+                    let start = start.context("the command has no usable `_start`")?;
+                    start.call_async(&mut store, ()).await.map(Ok)
+                };
+                meter.drive(Box::pin(run)).await
             }
         };
         match ran {
@@ -117,12 +127,14 @@ impl CommandGuest {
     /// Makes an instance, and does not run it.
     pub(crate) async fn try_instantiate(&self, guest: &Guest) -> wasmtime::Result<()> {
         match &self.kind {
-            Kind::Wasi02(pre) => pre.instantiate_async(&mut guest.store(0)?).await.map(drop),
-            Kind::Wasi03(pre) => pre.instantiate_async(&mut guest.store(0)?).await.map(drop),
+            Kind::Wasi02(pre) => guest.try_instantiate(pre.instance_pre()).await,
+            Kind::Wasi03(pre) => guest.try_instantiate(pre.instance_pre()).await,
             Kind::Preview1(pre) => {
                 let state = CommandState::new(&guest.settings, |_| {})?;
                 let mut store = guest.runtime.command_store(state);
-                pre.instantiate_async(&mut store).await.map(drop)
+                let meter = store.data().meter().clone();
+                let made = pre.instantiate_async(&mut store).await.map(drop);
+                made.map_err(|error| meter.explain(error))
             }
         }
     }

@@ -6,9 +6,11 @@ use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::Store;
+use wasmtime::component::InstancePre;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi_http::WasiBody;
 
+use super::http::RequestLimits;
 use crate::app::LockedApp;
 use crate::host::{OutboundHttp, OutboundPermission};
 use crate::loader::LoadedComponent;
@@ -26,6 +28,8 @@ pub struct AppInput<'a> {
     /// Every component that a trigger names.
     pub components: &'a BTreeMap<String, PreparedComponent>,
     pub variables: Arc<Variables>,
+    /// What its HTTP trigger accepts.
+    pub requests: RequestLimits,
 }
 
 /// A component that is ready to be linked, and all that its instances are given.
@@ -79,6 +83,14 @@ impl Guest {
     ) -> wasmtime::Result<Store<HostState>> {
         let state = HostState::with_wasi(&self.settings, self.outbound.hooks(depth), more)?;
         Ok(self.runtime.store(state))
+    }
+
+    /// Makes one instance and throws it away: what can't be instantiated must not replace what works.
+    pub(crate) async fn try_instantiate(&self, pre: &InstancePre<HostState>) -> wasmtime::Result<()> {
+        let mut store = self.store(0)?;
+        let meter = store.data().meter().clone();
+        let made = pre.instantiate_async(&mut store).await.map(drop);
+        made.map_err(|error| meter.explain(error))
     }
 }
 

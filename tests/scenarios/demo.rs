@@ -116,6 +116,16 @@ async fn the_second_app_has_three_components_and_an_answer_of_the_host_s() {
 }
 
 #[tokio::test]
+async fn an_app_with_every_limit_is_served_until_it_is_asked_too_often() {
+    let demo = Demo::start().await;
+    demo.add("test-configs/limits.json", "limited");
+    let address = demo.daemon.address("limited").await;
+    assert_eq!(get(address, "/text").await.unwrap().status, 200);
+    let replies = futures::future::join_all((0..100).map(|_| get(address, "/text"))).await;
+    assert!(replies.into_iter().any(|reply| reply.unwrap().status == 429));
+}
+
+#[tokio::test]
 async fn two_more_apps_share_the_address_of_the_first_by_host_and_by_path() {
     let demo = Demo::start().await;
     demo.add("watch-dir/hello.json", "hello");
@@ -150,6 +160,7 @@ async fn each_mistake_is_reported_and_touches_no_other_app() {
     let address = demo.daemon.address("hello").await;
     let mistakes = [
         ("unknown-member", "address"),
+        ("unknown-limit", "did you mean \"memory\"?"),
         ("missing-member", "address"),
         ("wrong-type", "address"),
         ("bad-address", "address"),

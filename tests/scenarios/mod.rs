@@ -16,6 +16,7 @@ mod health;
 mod imports;
 mod key_value;
 mod languages;
+mod limits;
 mod list;
 mod outbound;
 mod outbound_settings;

@@ -1,6 +1,7 @@
 //! Which labels a component may open, and what is behind each.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::CallError;
@@ -116,14 +117,14 @@ fn store(
     label: &str,
 ) -> Result<Arc<dyn Store>, InterfaceError> {
     let error = |message: String| InterfaceError::new(&context.component.id, message);
+    let file = |path: &Path| {
+        let store = backends.databases.file(path, label);
+        Arc::new(store.within(path, context.state_quota))
+    };
     Ok(match context.config.key_value_stores.get(label) {
         // `of` let no other label pass.
-        None => Arc::new(
-            backends
-                .databases
-                .file(&context.state_dir.join(DEFAULT_FILE), label),
-        ),
-        Some(KeyValueStore::Spin { path: Some(path) }) => Arc::new(backends.databases.file(path, label)),
+        None => file(&context.state_dir.join(DEFAULT_FILE)),
+        Some(KeyValueStore::Spin { path: Some(path) }) => file(path),
         Some(KeyValueStore::Spin { path: None }) => Arc::new(backends.databases.memory(context.app, label)),
         Some(KeyValueStore::Redis { url }) => {
             let store = backends.servers.store(url, context.app, label);

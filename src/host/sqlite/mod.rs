@@ -79,10 +79,11 @@ impl Sqlite {
         let mut databases = BTreeMap::new();
         for label in &context.metadata.databases {
             let database = match context.config.sqlite_databases.get(label) {
-                Some(defined) => backend(defined, component, backends)?,
+                Some(defined) => backend(defined, context, backends)?,
                 None if label == DEFAULT_LABEL => {
                     let file = context.state_dir.join(DEFAULT_FILE);
-                    Box::new(LocalDatabase::new(Some(file), false, &backends.queues)) as Box<dyn Database>
+                    let database = LocalDatabase::new(Some(file), false, &backends.queues);
+                    Box::new(database.within(context.state_quota)) as Box<dyn Database>
                 }
                 None => return Err(unknown(label, component)),
             };
@@ -123,18 +124,18 @@ impl Sqlite {
 
 fn backend(
     defined: &SqliteDatabase,
-    component: &str,
+    context: &ComponentContext<'_>,
     backends: &SqliteBackends,
 ) -> Result<Box<dyn Database>, InterfaceError> {
+    let component = &context.component.id;
     Ok(match defined {
         SqliteDatabase::Spin {
             path,
             allow_attach_file,
-        } => Box::new(LocalDatabase::new(
-            path.clone(),
-            *allow_attach_file,
-            &backends.queues,
-        )),
+        } => {
+            let database = LocalDatabase::new(path.clone(), *allow_attach_file, &backends.queues);
+            Box::new(database.within(context.state_quota))
+        }
         SqliteDatabase::Libsql { url, token } => {
             let invalid = |reason| InterfaceError::new(component, reason);
             let url = libsql::address(url).map_err(invalid)?;

@@ -38,6 +38,7 @@ async fn prepare(
     let variables = Arc::new(Variables::new(BTreeMap::new(), Vec::new()));
     let permission = OutboundPermission::new(app.clone(), "notes".into(), &[], Vec::new(), variables.clone());
     let context = ComponentContext {
+        state_quota: None,
         app: &app,
         component: &component,
         metadata: &metadata,
@@ -81,7 +82,7 @@ fn instance(sqlite: Sqlite) -> HostState {
         files: None,
         places: Arc::new(Semaphore::new(1)),
         interfaces: Arc::new(interfaces),
-        max_memory: None,
+        limits: crate::runtime::InstanceLimits::default(),
     };
     HostState::new(&Arc::new(settings), Box::new(NoHttp)).unwrap()
 }

@@ -39,7 +39,8 @@ where
             return None;
         }
     };
-    let call = call(store);
+    let meter = store.data().meter().clone();
+    let call = meter.drive(Box::pin(call(store)));
     let force = guest.life.force.clone();
     let in_flight = guest.life.in_flight.token();
     let task = tasks::spawn("event", async move {
@@ -54,6 +55,7 @@ where
         Ok(Some(Ok(Err(error)))) => {
             tracing::error!(%app, %component, error, "the guest answered an event with an error");
         }
+        Ok(Some(Err(trap))) if guest.settings.limits.caused(&trap) => {}
         // `{:?}` of an engine's error has the Wasm backtrace.
         Ok(Some(Err(trap))) => {
             tracing::error!(%app, %component, error = format!("{trap:?}"), "the guest trapped");

@@ -88,11 +88,7 @@ pub(in crate::trigger) async fn try_instantiate(
     guest: &Guest,
     pre: &InstancePre<HostState>,
 ) -> Result<(), PrepareError> {
-    let trial = async {
-        let mut store = guest.store(0)?;
-        pre.instantiate_async(&mut store).await.map(drop)
-    };
-    in_time(&guest.settings.component, trial).await
+    in_time(&guest.settings.component, guest.try_instantiate(pre)).await
 }
 
 /// Waits for the trial instance of a component.

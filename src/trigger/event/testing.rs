@@ -15,6 +15,7 @@ use crate::loader::{Compiled, LoadedComponent};
 use crate::net::{HttpClient, HttpClients};
 use crate::runtime::{HostState, InstanceSettings, Interfaces, Runtime};
 use crate::trigger::guest::{AppInput, PreparedComponent};
+use crate::trigger::http::RequestLimits;
 use crate::variables::Variables;
 
 /// What every guest imports, and the rest of its world.
@@ -179,7 +180,7 @@ impl Stage {
                 files: None,
                 places: Arc::new(Semaphore::new(10)),
                 interfaces: Arc::new(Interfaces::default()),
-                max_memory: None,
+                limits: crate::runtime::InstanceLimits::default(),
             }),
             permission: Arc::new(permission),
             clients: HttpClients::new(HttpClient::with_system_roots()),
@@ -207,6 +208,7 @@ impl TestApp {
             app: &self.app,
             components: &self.components,
             variables: self.variables.clone(),
+            requests: RequestLimits::default(),
         }
     }
 }

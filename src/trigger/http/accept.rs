@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::WasiBody;
 
+use super::admission::MAX_HEADERS;
 use super::client::ClientFacts;
 use super::host;
 use super::listener::Listener;
@@ -134,6 +135,7 @@ impl Connection {
             .header_read_timeout(listener.settings.header_timeout)
             .http2()
             .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEADERS as u32)
             .keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
         let listener = listener.clone();

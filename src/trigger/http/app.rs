@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -10,11 +9,13 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::admission::Admission;
+use super::body::Oversize;
 use super::client::ClientFacts;
+use super::ending::Ending;
 use super::exchange::{ClientGuard, GuestBody};
 use super::executor::{Executor, GuestError, PathMatches};
 use super::headers::{self, Asked, Origin};
@@ -29,15 +30,10 @@ use crate::trigger::guest::{Guest, Life};
 
 /// Paths that the host answers itself.
 const WELL_KNOWN: &str = "/.well-known/spin/";
-/// Requests that one app may have in flight: the pool of instances is for all apps.
-const MAX_REQUESTS_IN_FLIGHT: usize = 512;
-/// How long a request waits for one of the others to finish.
-const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One version of an app. Its listener holds it, and every request that it has in flight.
 pub struct HttpApp {
     pub(super) parts: AppParts,
-    admission: Arc<Semaphore>,
     /// Where the app is served, once it is: the authority of its requests to itself.
     address: OnceLock<Authority>,
     this: Weak<Self>,
@@ -58,6 +54,7 @@ pub(super) struct AppParts {
     /// Every component with an HTTP trigger, public or private.
     pub(super) components: BTreeMap<String, HttpComponent>,
     pub(super) life: Life,
+    pub(super) admission: Admission,
 }
 
 /// A route and what answers it, for people.
@@ -84,7 +81,6 @@ impl HttpApp {
     pub(super) fn new(parts: impl FnOnce(Weak<dyn LocalDispatch>) -> AppParts) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| Self {
             parts: parts(this.clone()),
-            admission: Arc::new(Semaphore::new(MAX_REQUESTS_IN_FLIGHT)),
             address: OnceLock::new(),
             this: this.clone(),
         })
@@ -161,7 +157,16 @@ impl HttpApp {
         if strip(&mut request, prefix).is_none() {
             return refuse(Refusal::BadRequest);
         }
-        self.answer(request, Origin::Client(asked), 0, in_flight).await
+        let origin = Origin::Client(asked);
+        // Whoever asks whether the app is well is not kept from the answer by those who keep it busy.
+        let request = match request.uri().path().starts_with(WELL_KNOWN) {
+            true => Ok(request),
+            false => self.parts.admission.examine(request),
+        };
+        match request {
+            Ok(request) => self.answer(request, origin, 0, in_flight).await,
+            Err(refusal) => turned_away(refusal, origin),
+        }
     }
 
     pub(super) async fn answer(
@@ -219,19 +224,10 @@ impl HttpApp {
         };
         // A chained call has its caller's place: waiting for another could wait for itself.
         let admitted = match depth {
-            0 => {
-                match tokio::time::timeout(ADMISSION_TIMEOUT, self.admission.clone().acquire_owned()).await {
-                    Ok(Ok(permit)) => Some(permit),
-                    _ => {
-                        tracing::warn!(
-                            app = self.id(),
-                            limit = MAX_REQUESTS_IN_FLIGHT,
-                            "too many requests in flight"
-                        );
-                        return refuse(Refusal::Unavailable);
-                    }
-                }
-            }
+            0 => match self.parts.admission.admit().await {
+                Ok(place) => Some(place),
+                Err(refusal) => return turned_away(refusal, origin),
+            },
             _ => None,
         };
         if let Err(error) = headers::inject(&mut request, route, origin, &self.parts.base_path) {
@@ -244,20 +240,32 @@ impl HttpApp {
         }
         let method = request.method().clone();
         let mut client = ClientGuard::new();
-        let force = self.parts.life.force.clone();
+        let ending = self.ending(request.extensions_mut().remove(), depth);
+        let deadline = ending.deadline();
+        let mut ended = ending.wait();
         let answered = tokio::select! {
-            // The end of the app ends the guest too, which is not the guest's failure.
+            // The end of the app ends the guest too, which is not the guest's failure; nor is a body that was too large.
             biased;
-            () = force.cancelled() => return going(origin),
+            refusal = &mut ended => return turned_away(refusal, origin),
             answered = executor.handle(guest, request, depth, client.watch()) => answered,
         };
         match answered {
-            Ok(response) => GuestBody::wrap(response, &method, client, force, (in_flight, admitted)),
+            Ok(response) => {
+                GuestBody::wrap(response, &method, client, ended, deadline, (in_flight, admitted))
+            }
             Err(error) => {
                 client.answered_by_host();
                 self.failed(component, &error)
             }
         }
+    }
+
+    /// A chained call has its caller's time.
+    fn ending(&self, oversize: Option<Oversize>, depth: u8) -> Ending {
+        let limits = self.parts.admission.limits();
+        let time = limits.time.filter(|_| depth == 0);
+        let force = self.parts.life.force.clone();
+        Ending::new(force, time, oversize, limits.overruns.clone())
     }
 
     /// As it would arrive over the app's own listener: the empty host or `self.alt` that the guest wrote is no name.
@@ -277,6 +285,7 @@ impl HttpApp {
             GuestError::MethodNotAllowed => return refuse(Refusal::MethodNotAllowed),
             GuestError::BodyTooLarge => return refuse(Refusal::TooLarge),
             GuestError::InstanceEnded => {}
+            GuestError::Limit(limit) => self.parts.admission.limits().overruns.record(limit.reason()),
             // `{:?}` of an engine's error has the Wasm backtrace.
             GuestError::Trap(cause) => {
                 tracing::error!(app, component, error = format!("{cause:?}"), "the guest trapped");
@@ -287,11 +296,11 @@ impl HttpApp {
     }
 }
 
-/// The answer to a request that the end of its app has cut short.
-fn going(origin: Origin<'_>) -> Response<WasiBody> {
+/// The answer to a request that the app's limits, or its end, have cut short.
+fn turned_away(refusal: Refusal, origin: Origin<'_>) -> Response<WasiBody> {
     match origin {
-        Origin::Client(asked) => respond::explain(Refusal::Unavailable, respond::GOING, asked.target.path()),
-        Origin::Chained | Origin::Itself => refuse(Refusal::Unavailable),
+        Origin::Client(asked) => respond::explain(refusal, refusal.detail(), asked.target.path()),
+        Origin::Chained | Origin::Itself => refuse(refusal),
     }
 }
 

@@ -11,9 +11,12 @@ use http::{Method, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::ending::Ended;
 
 /// Watches over one exchange: knows when the client is gone before it has had the whole response.
 ///
@@ -146,6 +149,11 @@ impl Clients {
         self.waker.wake();
     }
 
+    /// Those that wait now.
+    pub(super) fn waiting(&self) -> u32 {
+        u32::try_from(lock(&self.state).waiting).unwrap_or(u32::MAX)
+    }
+
     /// The guest ended before it was done, for all of them.
     pub(super) fn cut_off(&self) {
         self.failed.store(true, Ordering::Release);
@@ -182,14 +190,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A guest's response body on its way to the client: it ends early when the app is forced to stop, and keeps the
-/// app's drain waiting until it is done.
+/// A guest's response body on its way to the client: it ends early when its exchange has to end, and keeps the app's drain
+/// waiting until it is done.
 pub(super) struct GuestBody {
     body: WasiBody,
     guard: ClientGuard,
     /// Bytes still to come when the head announced a length: the server never asks for the end of such a body.
     announced: Option<u64>,
-    forced: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ended: Ended,
+    /// When `ended` will be, if the response takes so long: a body that is always ready never asks it.
+    deadline: Option<Instant>,
     _held: Held,
 }
 
@@ -202,7 +212,8 @@ impl GuestBody {
         response: http::Response<WasiBody>,
         method: &Method,
         mut guard: ClientGuard,
-        force: CancellationToken,
+        ended: Ended,
+        deadline: Option<Instant>,
         held: Held,
     ) -> http::Response<WasiBody> {
         let announced = announced_length(&response);
@@ -215,12 +226,12 @@ impl GuestBody {
             )
             || response.body().is_end_stream();
         response.map(|body| {
-            let forced = Box::pin(force.cancelled_owned());
             Self {
                 body,
                 guard,
                 announced,
-                forced,
+                ended,
+                deadline,
                 _held: held,
             }
             .boxed_unsync()
@@ -238,6 +249,16 @@ fn announced_length(response: &http::Response<WasiBody>) -> Option<u64> {
         .ok()
 }
 
+impl GuestBody {
+    /// The response has begun: there is no answer but to break it off.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.ended
+            .as_mut()
+            .poll(cx)
+            .map(|_| Some(Err(Error::ConnectionTerminated)))
+    }
+}
+
 impl Body for GuestBody {
     type Data = Bytes;
     type Error = Error;
@@ -246,6 +267,9 @@ impl Body for GuestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return self.poll_ended(cx);
+        }
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(left), Some(data)) = (self.announced, frame.data_ref()) {
@@ -259,15 +283,16 @@ impl Body for GuestBody {
             Poll::Ready(None) if !self.guard.complete && self.guard.is_cut_off() => {
                 Poll::Ready(Some(Err(Error::ConnectionTerminated)))
             }
-            Poll::Ready(None) => {
-                self.guard.complete = true;
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
-            Poll::Pending => match self.forced.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Some(Err(Error::ConnectionTerminated))),
-                Poll::Pending => Poll::Pending,
+            // A guest that was given too little of its request may end as if all were well.
+            Poll::Ready(None) => match self.poll_ended(cx) {
+                Poll::Pending => {
+                    self.guard.complete = true;
+                    Poll::Ready(None)
+                }
+                cut => cut,
             },
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Pending => self.poll_ended(cx),
         }
     }
 

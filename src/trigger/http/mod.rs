@@ -1,9 +1,12 @@
 //! The HTTP trigger (`docs/contract/http-trigger.md`): sockets, routes, request to response.
 
 mod accept;
+mod admission;
 mod app;
+mod body;
 mod client;
 mod config;
+mod ending;
 mod exchange;
 mod executor;
 mod headers;
@@ -18,6 +21,7 @@ mod settings;
 mod sites;
 mod static_response;
 
+pub use admission::{MAX_HEADERS, RequestLimits, RequestRate};
 pub use app::{HttpApp, RouteSummary};
 pub use health::HealthError;
 pub use listener::{BindError, ListenAddress, Listeners};

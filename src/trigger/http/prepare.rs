@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
+use super::admission::Admission;
 use super::app::{AppParts, Endpoint, HttpApp, HttpComponent};
 use super::config::{self, ConfigError, ExecutorConfig, HttpTrigger, Target};
 use super::executor::{BufferedInstances, Executor, FreshInstances, ReusedInstances, WagiInstances};
@@ -137,6 +138,7 @@ pub async fn prepare(
             endpoints,
             components: components.collect(),
             life: life.clone(),
+            admission: Admission::new(input.requests.clone()),
         }
     });
     for (id, component) in &app.parts.components {

@@ -1,13 +1,15 @@
 //! Every response that the host makes itself; no other file chooses a status.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
 use serde::Serialize;
 use wasmtime_wasi_http::WasiBody;
 
-/// Seconds after which a client that was turned away may ask again.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// After which a client that was turned away may ask again, where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 const INCOMPLETE_CGI: &[u8] = b"Exactly one of 'location' or 'content-type' must be specified";
 
 /// What a problem document is (RFC 9457).
@@ -29,10 +31,36 @@ pub(super) enum Refusal {
     GuestFailed,
     /// A method that `fermyon:spin/inbound-http` can't express.
     MethodNotAllowed,
-    /// A body that has to be held whole, and is larger than may be held.
+    /// A body that is larger than the app takes, or that has to be held whole and is larger than may be held.
     TooLarge,
-    /// The app is going, or has more requests than it may.
+    /// More of a target and headers than the app takes.
+    HeadersTooLarge,
+    /// More requests than the app takes in a time; after this long there is room for one.
+    TooOften(Duration),
+    /// The response has not begun in the time that the app has for it.
+    OutOfTime,
+    /// More requests at once than the app takes, and no room or no time to wait.
+    Busy,
+    /// The app is going.
     Unavailable,
+}
+
+impl Refusal {
+    /// What the client may know of it.
+    pub(super) fn detail(self) -> &'static str {
+        match self {
+            Self::NotFound => "nothing answers here",
+            Self::BadRequest => "the request names no host, or two, or no path",
+            Self::GuestFailed => "the app failed",
+            Self::MethodNotAllowed => "the app does not know this method",
+            Self::TooLarge => "the body is larger than the app takes",
+            Self::HeadersTooLarge => "the target and the headers are larger than the app takes",
+            Self::TooOften(_) => "the app is asked too often",
+            Self::OutOfTime => "the app took too long",
+            Self::Busy => "the app has more requests than it may; ask again",
+            Self::Unavailable => GOING,
+        }
+    }
 }
 
 /// An empty response: what went wrong stands in the log, and nothing of it goes to the client
@@ -44,16 +72,29 @@ pub(super) fn refuse(refusal: Refusal) -> Response<WasiBody> {
         Refusal::GuestFailed => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Refusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::OutOfTime => StatusCode::GATEWAY_TIMEOUT,
+        Refusal::Busy | Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut response = Response::new(empty());
     *response.status_mut() = status;
-    if refusal == Refusal::Unavailable {
+    let retry_after = match refusal {
+        Refusal::Busy | Refusal::Unavailable => Some(RETRY_AFTER),
+        Refusal::TooOften(wait) => Some(wait),
+        _ => None,
+    };
+    if let Some(wait) = retry_after {
         response
             .headers_mut()
-            .insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+            .insert(header::RETRY_AFTER, whole_seconds(wait).into());
     }
     response
+}
+
+/// Never too early, and not at once.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).max(1) as u64
 }
 
 /// A refusal that is not an app's: with a document that says why (RFC 9457). `path` is what the client asked for.

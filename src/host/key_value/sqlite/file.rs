@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::schema;
 use crate::host::key_value::store::StoreError;
+use crate::host::state_quota::{Applied, Room};
 
 /// How long the lock of another process, `spin up` for one, is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,7 +26,7 @@ const ROUND: usize = 256;
 
 type Read = Box<dyn FnOnce(Result<&Connection, StoreError>) + Send>;
 /// Does its work, and gives back how to answer when the transaction's end is known.
-type Write = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Answer + Send>;
+type Write = Box<dyn FnOnce(Result<&Open, StoreError>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
 
 enum Job {
@@ -57,6 +58,8 @@ struct State {
 struct Open {
     connection: Connection,
     file: Option<FileId>,
+    /// Of the last that wrote.
+    applied: Applied,
 }
 
 impl Database {
@@ -78,14 +81,22 @@ impl Database {
         receiver.await.unwrap_or_else(|_| Err(abandoned()))
     }
 
-    /// `work` is one part of a transaction: what it writes before an error stays, unless it says otherwise.
+    /// `work` is one part of a transaction: what it writes before an error stays, unless it says otherwise. `room` is what the
+    /// file may take when it is done.
     pub(super) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
+        room: Option<Room>,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (sender, receiver) = oneshot::channel();
-        self.queue(Job::Write(Box::new(move |connection| {
-            let result = connection.and_then(work);
+        self.queue(Job::Write(Box::new(move |open| {
+            let result = open.and_then(|open| {
+                match room {
+                    Some(room) => room.limit(&open.connection, &open.applied),
+                    None => open.applied.lift(&open.connection),
+                }?;
+                work(&open.connection)
+            });
             Box::new(move |committed| {
                 let _ = sender.send(result.and_then(|value| committed.clone().map(|()| value)));
             })
@@ -123,7 +134,7 @@ impl Database {
             match connection.map_or_else(|| open(&self.place), Ok) {
                 Ok(open) => {
                     // Who panics fails its whole round; the connection, whatever it was in, is closed.
-                    let served = catch_unwind(AssertUnwindSafe(|| round(&open.connection, jobs)));
+                    let served = catch_unwind(AssertUnwindSafe(|| round(&open, jobs)));
                     connection = served.is_ok().then_some(open);
                 }
                 Err(error) => {
@@ -154,7 +165,11 @@ fn open(place: &Place) -> Result<Open, StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.execute_batch(schema::CREATE)?;
     let file = FileId::of(place);
-    Ok(Open { connection, file })
+    Ok(Open {
+        connection,
+        file,
+        applied: Applied::default(),
+    })
 }
 
 /// Which file it is, whatever its name.
@@ -190,20 +205,21 @@ fn open_file(path: &Path) -> Result<Connection, StoreError> {
     Ok(Connection::open(path)?)
 }
 
-fn round(connection: &Connection, jobs: Vec<Job>) {
+fn round(open: &Open, jobs: Vec<Job>) {
     let mut writes = Vec::new();
     for job in jobs {
         match job {
-            Job::Read(read) => read(Ok(connection)),
+            Job::Read(read) => read(Ok(&open.connection)),
             Job::Write(write) => writes.push(write),
         }
     }
     if !writes.is_empty() {
-        write_together(connection, writes);
+        write_together(open, writes);
     }
 }
 
-fn write_together(connection: &Connection, writes: Vec<Write>) {
+fn write_together(open: &Open, writes: Vec<Write>) {
+    let connection = &open.connection;
     if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
         refuse(writes.into_iter().map(Job::Write), &error);
         return;
@@ -211,7 +227,7 @@ fn write_together(connection: &Connection, writes: Vec<Write>) {
     let mut answers = Vec::with_capacity(writes.len());
     let mut rolled_back = false;
     for write in writes {
-        let transaction = if rolled_back { Err(lost()) } else { Ok(connection) };
+        let transaction = if rolled_back { Err(lost()) } else { Ok(open) };
         answers.push(write(transaction));
         // A full disk, for one, ends the whole transaction: what comes after it would be one of its own.
         rolled_back = connection.is_autocommit();

@@ -14,6 +14,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::store::{Expected, KeyPages, Store, StoreError, Swap};
+use crate::host::state_quota::{Room, StateQuota};
 use file::{Database, Place};
 
 /// An app, and one of its labels.
@@ -73,12 +74,22 @@ fn canonical(path: &Path) -> PathBuf {
 pub(super) struct SqliteStore {
     database: Arc<Database>,
     label: Arc<str>,
+    room: Option<Room>,
 }
 
 impl SqliteStore {
     fn new(database: Arc<Database>, label: &str) -> Self {
-        let label = label.into();
-        Self { database, label }
+        Self {
+            database,
+            label: label.into(),
+            room: None,
+        }
+    }
+
+    /// Keeps a file in the app's state directory, whose path this is, within its quota.
+    pub(super) fn within(mut self, path: &Path, quota: Option<&Arc<StateQuota>>) -> Self {
+        self.room = quota.and_then(|quota| quota.room(path));
+        self
     }
 }
 
@@ -94,14 +105,18 @@ impl Store for SqliteStore {
     async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), StoreError> {
         let (label, key) = (self.label.clone(), key.to_owned());
         self.database
-            .write(move |connection| schema::set(connection, &label, &key, &value))
+            .write(self.room.clone(), move |connection| {
+                schema::set(connection, &label, &key, &value)
+            })
             .await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let (label, key) = (self.label.clone(), key.to_owned());
         self.database
-            .write(move |connection| schema::delete(connection, &label, &key))
+            .write(self.room.clone(), move |connection| {
+                schema::delete(connection, &label, &key)
+            })
             .await
     }
 
@@ -150,7 +165,7 @@ impl Store for SqliteStore {
     async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
         let label = self.label.clone();
         self.database
-            .write(move |connection| {
+            .write(self.room.clone(), move |connection| {
                 schema::atomically(connection, || {
                     pairs
                         .iter()
@@ -163,7 +178,7 @@ impl Store for SqliteStore {
     async fn delete_many(&self, keys: Vec<String>) -> Result<(), StoreError> {
         let label = self.label.clone();
         self.database
-            .write(move |connection| {
+            .write(self.room.clone(), move |connection| {
                 schema::atomically(connection, || {
                     keys.iter()
                         .try_for_each(|key| schema::delete(connection, &label, key))
@@ -175,14 +190,18 @@ impl Store for SqliteStore {
     async fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
         let (label, key) = (self.label.clone(), key.to_owned());
         self.database
-            .write(move |connection| schema::increment(connection, &label, &key, delta))
+            .write(self.room.clone(), move |connection| {
+                schema::increment(connection, &label, &key, delta)
+            })
             .await
     }
 
     async fn swap(&self, key: &str, expected: Expected, value: Vec<u8>) -> Result<Swap, StoreError> {
         let (label, key) = (self.label.clone(), key.to_owned());
         self.database
-            .write(move |connection| schema::swap(connection, &label, &key, &expected, &value))
+            .write(self.room.clone(), move |connection| {
+                schema::swap(connection, &label, &key, &expected, &value)
+            })
             .await
     }
 }

@@ -449,7 +449,7 @@ fn a_panic_in_one_call_is_an_error_and_the_next_call_works() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let store = room.store("default");
-        let broken: Result<(), _> = store.database.write(|_| panic!("a mistake")).await;
+        let broken: Result<(), _> = store.database.write(None, |_| panic!("a mistake")).await;
         assert!(broken.is_err());
         store.set("k", Vec::new()).await.unwrap();
         assert!(store.exists("k").await.unwrap());

@@ -64,6 +64,7 @@ impl App {
             variables.clone(),
         );
         let context = ComponentContext {
+            state_quota: None,
             app: &self.name,
             component: &component,
             metadata: &component.metadata().unwrap(),
@@ -86,7 +87,7 @@ impl App {
             files: None,
             places: Arc::new(Semaphore::new(1)),
             interfaces: Arc::new(interfaces),
-            max_memory: None,
+            limits: crate::runtime::InstanceLimits::default(),
         };
         HostState::new(&Arc::new(settings), Box::new(NoHttp)).unwrap()
     }

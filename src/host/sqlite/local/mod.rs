@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::connection::{Batch, Connection, Database, Error, QueryResult, Rows, Value, io};
 use super::{MAX_CONNECTIONS, TOO_MANY};
+use crate::host::state_quota::{Room, StateQuota};
 use crate::runtime::MAX_INSTANCES_OF_APP;
 use open::Signals;
 use queue::FileQueue;
@@ -35,6 +36,7 @@ pub(super) struct LocalDatabase {
     allow_attach_file: bool,
     queue: Option<Arc<FileQueue>>,
     places: Arc<Semaphore>,
+    room: Option<Room>,
 }
 
 impl LocalDatabase {
@@ -45,7 +47,16 @@ impl LocalDatabase {
             path,
             allow_attach_file,
             places: Arc::new(Semaphore::new(MAX_OPEN)),
+            room: None,
         }
+    }
+
+    /// Keeps a file in the app's state directory within its quota.
+    pub(super) fn within(mut self, quota: Option<&Arc<StateQuota>>) -> Self {
+        self.room = quota
+            .zip(self.path.as_deref())
+            .and_then(|(quota, path)| quota.room(path));
+        self
     }
 }
 
@@ -56,6 +67,7 @@ impl Database for LocalDatabase {
             allow_attach_file: self.allow_attach_file,
             queue: self.queue.clone(),
             places: self.places.clone(),
+            room: self.room.clone(),
             worker: Arc::default(),
         })
     }
@@ -66,6 +78,7 @@ struct LocalConnection {
     allow_attach_file: bool,
     queue: Option<Arc<FileQueue>>,
     places: Arc<Semaphore>,
+    room: Option<Room>,
     /// Shared with the statements whose rows are still read, which may outlive the guest's handle.
     worker: Arc<Worker>,
 }
@@ -113,6 +126,7 @@ impl LocalConnection {
             allow_attach_file: self.allow_attach_file,
             signals: self.worker.signals.clone(),
             queue: self.queue.clone(),
+            room: self.room.clone(),
         };
         let (commands, receiver) = mpsc::channel();
         let thread = std::thread::Builder::new().name("sqlite".into());

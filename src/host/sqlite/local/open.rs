@@ -29,6 +29,9 @@ const PROCESS_PRAGMAS: [&str; 4] = [
     "temp_store_directory",
 ];
 
+/// The guest's own limit on its file.
+const SIZE_PRAGMA: &str = "max_page_count";
+
 /// The guest's own number, if it wants another patience.
 const PATIENCE_PRAGMA: &str = "busy_timeout";
 /// The same as a table.
@@ -41,6 +44,8 @@ pub(super) struct Signals {
     pub(super) closing: AtomicBool,
     /// The guest has set how long it waits for locks, or asked: then SQLite waits, which alone knows the answer.
     pub(super) own_patience: AtomicBool,
+    /// The guest may not say how large its file may grow: the operator has.
+    pub(super) sized: AtomicBool,
 }
 
 /// Opens the file, or a database of its own in memory.
@@ -82,6 +87,9 @@ pub(super) fn open(
         if concerns_patience(&context.action) {
             signals.own_patience.store(true, Ordering::Relaxed);
         }
+        if sets_size(&context.action) && signals.sized.load(Ordering::Relaxed) {
+            return Authorization::Deny;
+        }
         authorize(&context.action, allow_attach_file)
     }))?;
     Ok(connection)
@@ -93,6 +101,14 @@ fn concerns_patience(action: &AuthAction<'_>) -> bool {
         AuthAction::Read { table_name, .. } => table_name.eq_ignore_ascii_case(PATIENCE_TABLE),
         _ => false,
     }
+}
+
+fn sets_size(action: &AuthAction<'_>) -> bool {
+    matches!(
+        action,
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
+            if pragma_name.eq_ignore_ascii_case(SIZE_PRAGMA)
+    )
 }
 
 /// `VACUUM INTO` is asked about as an attachment, too.

@@ -16,6 +16,7 @@ use super::patience::{Call, Patience};
 use super::queue::FileQueue;
 use super::statement::Statement;
 use crate::host::limits::{MAX_BUFFERED, TOO_LARGE};
+use crate::host::state_quota::{Applied, Room};
 
 /// Statements that are kept prepared for another run.
 const MAX_IDLE_STATEMENTS: usize = 16;
@@ -69,6 +70,8 @@ pub(super) struct Target {
     pub(super) signals: Arc<Signals>,
     /// Of the file.
     pub(super) queue: Option<Arc<FileQueue>>,
+    /// What the file may take.
+    pub(super) room: Option<Room>,
 }
 
 /// Serves until no one is left who could ask; then the connection closes, and a transaction that is open is rolled back.
@@ -135,6 +138,8 @@ struct Session {
     signals: Arc<Signals>,
     /// None without a file.
     patience: Option<Arc<Patience>>,
+    room: Option<Room>,
+    applied: Applied,
     /// Prepared before and not in use, the latest last.
     idle: Vec<Statement>,
     /// Statements whose rows are being read.
@@ -152,14 +157,31 @@ impl Session {
             &target.signals,
             patience.as_ref(),
         );
+        target
+            .signals
+            .sized
+            .store(target.room.is_some(), Ordering::Relaxed);
         Ok(Self {
             connection: Rc::new(connection.map_err(io)?),
             signals: target.signals.clone(),
             patience,
+            room: target.room.clone(),
+            applied: Applied::default(),
             idle: Vec::new(),
             cursors: HashMap::new(),
             next_cursor: 0,
         })
+    }
+
+    /// Before each statement that writes: other files may have grown.
+    fn make_room(&self) -> Result<(), String> {
+        let Some(room) = &self.room else {
+            return Ok(());
+        };
+        self.signals.sized.store(false, Ordering::Relaxed);
+        let limited = room.limit(&self.connection, &self.applied);
+        self.signals.sized.store(true, Ordering::Relaxed);
+        limited.map_err(|error| error.to_string())
     }
 
     fn prepare(&mut self, sql: &str) -> Result<Statement, String> {
@@ -197,6 +219,9 @@ impl Session {
     fn start(&mut self, sql: &str) -> Result<(Statement, Vec<String>), String> {
         let statement = self.prepare(sql)?;
         let columns = statement.columns()?;
+        if !statement.is_readonly() {
+            self.make_room()?;
+        }
         Ok((statement, columns))
     }
 

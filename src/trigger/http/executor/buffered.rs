@@ -55,6 +55,7 @@ impl BufferedInstances {
         let request = buffer(request).await?;
         let mut store = guest.store(depth).map_err(GuestError::Trap)?;
         let pre = self.pre.clone();
+        let meter = store.data().meter().clone();
         let call = async move {
             let instance = pre.instantiate_async(&mut store).await?;
             instance
@@ -62,9 +63,9 @@ impl BufferedInstances {
                 .call_handle_request(&mut store, &request)
                 .await
         };
-        match spawn(guest, client.gone(), call).await {
+        match spawn(guest, client.gone(), meter.drive(Box::pin(call))).await {
             Ok(Some(Ok(reply))) => response(reply),
-            Ok(Some(Err(error))) => Err(GuestError::Trap(error)),
+            Ok(Some(Err(error))) => Err(GuestError::of_engine(error)),
             Ok(None) | Err(_) => Err(GuestError::InstanceEnded),
         }
     }

@@ -46,7 +46,8 @@ impl FreshInstances {
         let (response, responded) = oneshot::channel();
         let (failure, failed) = oneshot::channel();
         let gone = client.gone();
-        let call = self.call(store, request, response, client);
+        let meter = store.data().meter().clone();
+        let call = meter.drive(self.call(store, request, response, client));
         let logged = guest.clone();
         spawn(guest, gone, async move {
             if let Err(error) = call.await
@@ -60,7 +61,7 @@ impl FreshInstances {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(code)) => Err(GuestError::ErrorCode(format!("{code:?}"))),
             Err(_) => match failed.await {
-                Ok(error) => Err(GuestError::Trap(error)),
+                Ok(error) => Err(GuestError::of_engine(error)),
                 Err(_) => Err(GuestError::NoResponse),
             },
         }

@@ -19,6 +19,7 @@ pub(super) use reused::ReusedInstances;
 pub(super) use wagi::{PathMatches, WagiInstances};
 
 use super::exchange::ClientWatch;
+use crate::runtime::LimitReached;
 use crate::tasks;
 use crate::trigger::guest::Guest;
 
@@ -30,6 +31,9 @@ const MAX_HELD: usize = 128 << 20;
 pub(super) enum GuestError {
     #[error("the guest trapped")]
     Trap(#[source] wasmtime::Error),
+    /// The operator's limit and not the guest's mistake: counted, and told once a minute.
+    #[error(transparent)]
+    Limit(LimitReached),
     #[error("the guest ended without a response")]
     NoResponse,
     #[error("the guest exited with the code {0}")]
@@ -49,8 +53,21 @@ pub(super) enum GuestError {
     BodyTooLarge,
 }
 
+impl GuestError {
+    /// What an engine's error is.
+    fn of_engine(error: wasmtime::Error) -> Self {
+        match LimitReached::of(&error) {
+            Some(limit) => Self::Limit(limit),
+            None => Self::Trap(error),
+        }
+    }
+}
+
 /// The one line that a failure of the guest is worth; `{:?}` of an engine's error has the Wasm backtrace.
 pub(super) fn log_failure(guest: &Guest, error: &wasmtime::Error) {
+    if guest.settings.limits.caused(error) {
+        return;
+    }
     tracing::error!(
         app = %guest.settings.app,
         component = %guest.settings.component,
@@ -112,8 +129,6 @@ impl Executor {
             Self::Buffered(executor) => executor.instance_pre(),
             Self::Wagi(executor) => return executor.try_instantiate(guest).await,
         };
-        let mut store = guest.store(0)?;
-        pre.instantiate_async(&mut store).await?;
-        Ok(())
+        guest.try_instantiate(pre).await
     }
 }

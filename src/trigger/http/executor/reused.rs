@@ -13,14 +13,14 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime::component::{GuestTaskId, InstancePre};
 use wasmtime::{Store, StoreContextMut};
 use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, Proxy, ProxyHandler, ShouldAccept, TrapOrPanicError, WorkerExpiration,
-    WorkerState, WorkerStatus,
+    HandlerState, Instance, InstantiationError, Proxy, ProxyHandler, ShouldAccept, TrapOrPanicError,
+    WorkerExpiration, WorkerState, WorkerStatus,
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use super::GuestError;
-use crate::runtime::{HostState, MAX_CHAIN_DEPTH};
+use crate::runtime::{HostState, LimitReached, MAX_CHAIN_DEPTH, Meter};
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::{ClientWatch, Clients};
 
@@ -88,8 +88,12 @@ impl ReusedInstances {
                 error.downcast_ref::<wasmtime_wasi_http::p3::bindings::http::types::ErrorCode>()
             {
                 GuestError::ErrorCode(format!("{code:?}"))
+            } else if let Some(error) = error.downcast_ref::<InstantiationError<ClientWatch>>()
+                && let Some(limit) = LimitReached::of(&error.error)
+            {
+                GuestError::Limit(limit)
             } else {
-                GuestError::Trap(error)
+                GuestError::of_engine(error)
             }
         })
     }
@@ -110,7 +114,9 @@ impl HandlerState for Pool {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<HostState, Expiration, Worker>> {
         let mut store = self.guest.store(self.depth)?;
-        let service = self.pre.instantiate_async(&mut store).await?;
+        let meter = store.data().meter().clone();
+        let service = self.pre.instantiate_async(&mut store).await;
+        let service = service.map_err(|error| meter.explain(error))?;
         let clients = Arc::new(Clients::default());
         Ok(Instance {
             store,
@@ -121,10 +127,12 @@ impl HandlerState for Pool {
                 draining: Box::pin(self.guest.life.drain.clone().cancelled_owned()),
                 forced: Box::pin(self.guest.life.force.clone().cancelled_owned()),
                 idle: None,
+                meter: meter.clone(),
             },
             state: Worker {
                 guest: self.guest.clone(),
                 clients,
+                meter,
                 max_requests: self.max_requests,
                 _in_flight: self.guest.life.in_flight.token(),
             },
@@ -136,6 +144,7 @@ impl HandlerState for Pool {
 struct Worker {
     guest: Arc<Guest>,
     clients: Arc<Clients>,
+    meter: Meter,
     max_requests: usize,
     _in_flight: TaskTrackerToken,
 }
@@ -145,6 +154,8 @@ impl WorkerState for Worker {
     type RequestData = ClientWatch;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        // It is asked between two pieces of the guest's work: the guest does not run now.
+        self.meter.pause();
         if total >= self.max_requests || self.clients.any_left() {
             ShouldAccept::Never
         } else if concurrent >= MAX_CONCURRENT_REQUESTS {
@@ -161,6 +172,7 @@ impl WorkerState for Worker {
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
         client.served_by(&self.clients);
+        self.meter.request(self.clients.waiting());
         Box::pin(client.gone().cancelled_owned())
     }
 
@@ -169,9 +181,11 @@ impl WorkerState for Worker {
             self.clients.cut_off();
         }
         drop(store);
-        if let Err(error) = result
+        self.meter.pause();
+        if let Err(error) = result.map_err(|error| self.meter.explain(error))
             && !self.guest.life.force.is_cancelled()
             && !self.clients.is_abandoned()
+            && !self.guest.settings.limits.caused(&error)
         {
             tracing::error!(
                 app = %self.guest.settings.app,
@@ -189,6 +203,7 @@ struct Expiration {
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
     forced: Pin<Box<WaitForCancellationFutureOwned>>,
     idle: Option<Pin<Box<Sleep>>>,
+    meter: Meter,
 }
 
 impl WorkerExpiration for Expiration {
@@ -198,6 +213,8 @@ impl WorkerExpiration for Expiration {
         status: WorkerStatus,
         start: Instant,
     ) -> Poll<()> {
+        // It is asked whenever the instance has nothing to do for now.
+        self.meter.pause();
         let expired = self.clients.poll_all_left(cx).is_ready()
             || self.forced.as_mut().poll(cx).is_ready()
             || (status == WorkerStatus::Idle && (self.is_draining(cx) || self.is_idle_for_long(cx, start)));

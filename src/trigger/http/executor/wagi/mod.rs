@@ -75,7 +75,7 @@ impl WagiInstances {
                 "the command returned an error; what it printed is the response all the same"
             ),
             Ok(Some(Ok(Ended::WithCode(code)))) => return Err(GuestError::ExitCode(code)),
-            Ok(Some(Err(error))) => return Err(GuestError::Trap(error)),
+            Ok(Some(Err(error))) => return Err(GuestError::of_engine(error)),
             Ok(None) | Err(_) => return Err(GuestError::InstanceEnded),
         }
         reply::parse(output.contents())

@@ -1,4 +1,4 @@
-//! Networks that the operator keeps guests out of (`docs/contract/host-interfaces.md §4.3`).
+//! Networks that the operator keeps guests out of, or in (`docs/contract/host-interfaces.md §4.3`).
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -32,7 +32,7 @@ const PRIVATE_V6: [&str; 4] = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff:
 
 /// A network, or all that are private.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BlockedNetwork {
+pub enum Network {
     Network(IpNet),
     Private,
 }
@@ -40,16 +40,19 @@ pub enum BlockedNetwork {
 /// What is neither a network nor the word.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no network: write one as 10.0.0.0/8 or fd00::/8, an address, or `private`")]
-pub struct BlockedNetworkError(String);
+pub struct NetworkError(String);
 
-impl BlockedNetwork {
-    /// IPv6 addresses that stand for IPv4 ones are asked for as both.
+impl Network {
+    /// Whether the address belongs to it under any of its names: IPv6 addresses that stand for IPv4 ones are asked for as
+    /// both. For a network that is kept from guests.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let embedded = match address {
-            IpAddr::V6(v6) => embedded_v4(v6),
-            IpAddr::V4(_) => None,
-        };
-        self.contains_as_is(address) || embedded.is_some_and(|v4| self.contains_as_is(v4))
+        self.contains_as_is(address) || self.contains_as_is(meant(address))
+    }
+
+    /// Whether the place that the address stands for belongs to it. For a network that guests are kept in: `::/0` is not
+    /// all of IPv4.
+    pub fn covers(&self, address: IpAddr) -> bool {
+        self.contains_as_is(meant(address))
     }
 
     fn contains_as_is(&self, address: IpAddr) -> bool {
@@ -57,6 +60,14 @@ impl BlockedNetwork {
             Self::Network(network) => network.contains(&address),
             Self::Private => is_private(address),
         }
+    }
+}
+
+/// The address of the place where a packet ends.
+fn meant(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => embedded_v4(v6).unwrap_or(address),
+        IpAddr::V4(_) => address,
     }
 }
 
@@ -87,8 +98,8 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-impl FromStr for BlockedNetwork {
-    type Err = BlockedNetworkError;
+impl FromStr for Network {
+    type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == PRIVATE {
@@ -97,12 +108,12 @@ impl FromStr for BlockedNetwork {
         let network = text
             .parse::<IpNet>()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| BlockedNetworkError(text.into()))?;
+            .map_err(|_| NetworkError(text.into()))?;
         Ok(Self::Network(network))
     }
 }
 
-impl<'de> Deserialize<'de> for BlockedNetwork {
+impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
@@ -114,7 +125,7 @@ mod tests {
     use super::*;
 
     fn blocks(network: &str, address: &str) -> bool {
-        let network: BlockedNetwork = network.parse().unwrap();
+        let network: Network = network.parse().unwrap();
         network.contains(address.parse().unwrap())
     }
 
@@ -151,8 +162,19 @@ mod tests {
     }
 
     #[test]
+    fn a_network_covers_what_its_addresses_stand_for() {
+        let covers = |network: &str, address: &str| {
+            let network: Network = network.parse().unwrap();
+            network.covers(address.parse().unwrap())
+        };
+        assert!(covers("10.0.0.0/8", "::ffff:10.0.0.1"));
+        assert!(!covers("::/0", "::ffff:10.0.0.1"));
+        assert!(covers("::/0", "2606:4700::1111"));
+    }
+
+    #[test]
     fn anything_else_is_refused_with_what_to_write() {
-        let error = "intranet".parse::<BlockedNetwork>().unwrap_err().to_string();
+        let error = "intranet".parse::<Network>().unwrap_err().to_string();
         assert!(
             error.contains("`intranet`") && error.contains("`private`"),
             "{error}"

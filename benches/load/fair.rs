@@ -1,0 +1,119 @@
+//! What an app that burns the processor does to others: a small app's latencies with such a neighbour and without.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::artifact;
+use super::daemon::Daemon;
+use super::generator::{self, Load, Question, ROOT};
+
+/// See `tests/guests/probe`.
+const GUEST: &str = "probe";
+const CONNECTIONS: usize = 4;
+/// Questions a second that the small app gets: it has nearly nothing to do.
+const RATE: u32 = 200;
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(3);
+const BURNING: [usize; 2] = [1, 64];
+/// Until what was lit burns, and until what was put out is cold.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// How the neighbour burns.
+struct Fire {
+    name: &'static str,
+    path: &'static str,
+}
+
+const FIRES: [Fire; 2] = [
+    // Requests that never end.
+    Fire {
+        name: "endless",
+        path: "/spin",
+    },
+    // Requests that take some tens of milliseconds each, one after the other.
+    Fire {
+        name: "short",
+        path: "/alloc?mb=64",
+    },
+];
+
+pub fn run() {
+    let daemon = Daemon::start();
+    let quiet = daemon.app();
+    daemon.write("quiet", &quiet.json);
+    generator::wait_for_200(quiet.address);
+    let burning = artifact::app(&daemon, GUEST, json!({}));
+    daemon.write("burning", &burning.json);
+    generator::wait_for_answer(burning.address);
+    round(quiet.address);
+
+    let mut alone = Load::default();
+    let mut beside: Vec<_> = FIRES
+        .iter()
+        .flat_map(|fire| BURNING.map(|requests| (fire, requests, Load::default())))
+        .collect();
+    for _ in 0..ROUNDS {
+        alone.add(round(quiet.address));
+        for (fire, requests, load) in &mut beside {
+            let lit = Lit::new(burning.address, fire, *requests);
+            load.add(round(quiet.address));
+            lit.put_out();
+        }
+    }
+    print("fair.quiet", &alone);
+    for (fire, requests, load) in &beside {
+        let name = format!("fair.{}.{requests}", fire.name);
+        print(&name, load);
+        let ratio = load.microseconds(0.99) as f64 / alone.microseconds(0.99) as f64;
+        println!("{name}.ratio.p99_to_quiet: {ratio:.2}");
+    }
+}
+
+fn round(address: SocketAddr) -> generator::Run {
+    generator::run_paced(
+        address,
+        &ROOT,
+        CONNECTIONS,
+        RATE,
+        u64::from(RATE) * ROUND.as_secs(),
+    )
+}
+
+fn print(name: &str, load: &Load) {
+    for (label, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)] {
+        println!("{name}.{label}_us: {}", load.microseconds(quantile));
+    }
+    println!("{name}.failed: {}", load.failed);
+}
+
+/// Requests that burn, as many at a time as were wanted.
+struct Lit {
+    out: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Lit {
+    fn new(address: SocketAddr, fire: &'static Fire, requests: usize) -> Self {
+        let out = Arc::<AtomicBool>::default();
+        let told = out.clone();
+        let question = Question {
+            path: fire.path,
+            ..ROOT
+        };
+        let thread = std::thread::spawn(move || generator::keep_asking(address, &question, requests, &told));
+        // Until they all burn.
+        std::thread::sleep(SETTLE);
+        Self { out, thread }
+    }
+
+    /// Ends when the guests have been told that nobody waits for them.
+    fn put_out(self) {
+        self.out.store(true, Ordering::Relaxed);
+        self.thread.join().expect("a load does not panic");
+        std::thread::sleep(SETTLE);
+    }
+}

@@ -1,0 +1,295 @@
+//! What one instance uses: the processor's time, measured around each poll of the future that drives its store.
+//!
+//! An instance that its own task drives is measured exactly, to the epoch clock's tick. One of `wasi:http` 0.3 is driven by
+//! the engine's handler, whose polls can't be seen to begin: its first tick is taken for a whole one, as a profiler that
+//! samples does, which is right on the average; from then on it is measured until it waits.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::oneshot;
+use wasmtime::UpdateDeadline;
+
+use super::epoch::TICK;
+use super::overruns::LimitReached;
+use super::turns::{AppShare, LONG, Turn, Wanted};
+
+/// Epochs that an instance may run before it yields its thread to the others.
+pub(super) const EPOCHS_BEFORE_YIELD: u64 = 1;
+
+/// The measure of one instance. A cheap handle.
+#[derive(Debug, Clone)]
+pub struct Meter(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    share: AppShare,
+    /// Of one request.
+    budget: Option<Duration>,
+    memory_refused: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Of the budget.
+    left: Duration,
+    /// Whether a [`Metered`] says when polls begin and end.
+    driven: bool,
+    /// The poll under way, where it was seen to begin.
+    began: Option<Began>,
+    turn: Option<Turn>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Began {
+    at: Instant,
+    /// Of the thread.
+    cpu: Duration,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            cpu: thread_cpu(),
+        }
+    }
+
+    /// The thread's time since then. Without `exact`, what is too short to matter is nothing: asking costs a system call.
+    fn used(&self, exact: bool) -> Duration {
+        if exact || self.at.elapsed() >= LONG {
+            thread_cpu().saturating_sub(self.cpu)
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // A clock that counts up from zero has no negative parts.
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+impl Meter {
+    pub(super) fn new(share: AppShare, budget: Option<Duration>) -> Self {
+        Self(Arc::new(Shared {
+            share,
+            budget,
+            memory_refused: AtomicBool::new(false),
+            state: Mutex::new(State {
+                left: budget.unwrap_or_default(),
+                driven: false,
+                began: None,
+                turn: None,
+            }),
+        }))
+    }
+
+    /// Drives an instance. Its errors say which limit was behind them.
+    pub fn drive<F>(&self, future: F) -> Metered<F> {
+        self.lock().driven = true;
+        Metered {
+            meter: self.clone(),
+            future,
+            waiting: None,
+        }
+    }
+
+    /// One more request for an instance that has `at_once` of them, this one included: it brings the time that one may take,
+    /// and nothing is saved up.
+    pub fn request(&self, at_once: u32) {
+        if let Some(budget) = self.0.budget {
+            let mut state = self.lock();
+            state.left = (state.left + budget).min(budget * at_once);
+        }
+    }
+
+    /// The instance waits for something: the time until the next poll is not its own.
+    pub fn pause(&self) {
+        let turn = {
+            let mut state = self.lock();
+            self.account(&mut state);
+            state.turn.take()
+        };
+        // After the lock: it may go to another thread's instance at once.
+        drop(turn);
+    }
+
+    /// The error, or the limit that led to it.
+    pub fn explain(&self, error: wasmtime::Error) -> wasmtime::Error {
+        match self.0.memory_refused.load(Ordering::Relaxed) && LimitReached::of(&error).is_none() {
+            true => LimitReached::Memory.into(),
+            false => error,
+        }
+    }
+
+    pub(super) fn memory_refused(&self) {
+        self.0.memory_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// What the epoch clock does with a guest that runs at its tick.
+    pub(super) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
+        let mut state = self.lock();
+        let used = state.began.map_or(TICK, |began| began.used(true));
+        if self.0.budget.is_some() && used >= state.left {
+            return Err(LimitReached::CpuTime.into());
+        }
+        if state.driven {
+            return Ok(UpdateDeadline::Yield(EPOCHS_BEFORE_YIELD));
+        }
+        state.began = None;
+        self.spend(&mut state, used);
+        let turn = state.turn.take();
+        drop(state);
+        drop(turn);
+        let meter = self.clone();
+        Ok(UpdateDeadline::YieldCustom(
+            EPOCHS_BEFORE_YIELD,
+            Box::pin(async move {
+                tokio::task::yield_now().await;
+                let turn = match meter.0.share.turn() {
+                    Some(Wanted::Later(turn)) => turn.await.ok(),
+                    Some(Wanted::Now(turn)) => Some(turn),
+                    None => None,
+                };
+                let mut state = meter.lock();
+                state.turn = turn;
+                state.began = Some(Began::now());
+            }),
+        ))
+    }
+
+    fn begin(&self) {
+        self.lock().began = Some(Began::now());
+    }
+
+    fn account(&self, state: &mut State) {
+        if let Some(began) = state.began.take() {
+            let used = began.used(self.0.budget.is_some());
+            self.spend(state, used);
+        }
+    }
+
+    fn spend(&self, state: &mut State, used: Duration) {
+        state.left = state.left.saturating_sub(used);
+        self.0.share.held(used);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No panic can happen while it is held.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A future that drives an instance, and is polled when the instance has its turn.
+pub struct Metered<F> {
+    meter: Meter,
+    future: F,
+    waiting: Option<oneshot::Receiver<Turn>>,
+}
+
+impl<F, T> Future for Metered<F>
+where
+    F: Future<Output = wasmtime::Result<T>> + Unpin,
+{
+    type Output = wasmtime::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<wasmtime::Result<T>> {
+        let this = &mut *self;
+        let turn = match &mut this.waiting {
+            // Turns outlive their shares: there is no error.
+            Some(waiting) => match Pin::new(waiting).poll(cx) {
+                Poll::Ready(turn) => turn.ok(),
+                Poll::Pending => return Poll::Pending,
+            },
+            None => match this.meter.0.share.turn() {
+                None => None,
+                Some(Wanted::Now(turn)) => Some(turn),
+                Some(Wanted::Later(mut waiting)) => match Pin::new(&mut waiting).poll(cx) {
+                    Poll::Ready(turn) => turn.ok(),
+                    Poll::Pending => {
+                        this.waiting = Some(waiting);
+                        return Poll::Pending;
+                    }
+                },
+            },
+        };
+        this.waiting = None;
+        this.meter.begin();
+        let polled = Pin::new(&mut this.future).poll(cx);
+        this.meter.pause();
+        drop(turn);
+        polled.map_err(|error| this.meter.explain(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn burn(time: Duration) {
+        let start = thread_cpu();
+        while thread_cpu() - start < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_instance_s_own_time_is_spent() {
+        let budget = Duration::from_secs(60);
+        let meter = Meter::new(AppShare::default(), Some(budget));
+        let used = Duration::from_millis(5);
+        let guest = Box::pin(async {
+            burn(used);
+            tokio::task::yield_now().await;
+            burn(used);
+            Ok(())
+        });
+        let mut guest = meter.drive(guest);
+        assert!(futures::poll!(&mut guest).is_pending());
+        burn(20 * used);
+        guest.await.unwrap();
+        let spent = budget - meter.lock().left;
+        assert!((2 * used..15 * used).contains(&spent), "{spent:?}");
+    }
+
+    #[test]
+    fn requests_bring_their_own_time_and_save_nothing() {
+        let budget = Duration::from_millis(100);
+        let meter = Meter::new(AppShare::default(), Some(budget));
+        meter.request(1);
+        assert_eq!(meter.lock().left, budget);
+        meter.request(2);
+        assert_eq!(meter.lock().left, 2 * budget);
+        meter.request(1);
+        assert_eq!(meter.lock().left, budget);
+    }
+
+    #[test]
+    fn a_tick_without_a_beginning_counts_as_a_whole_one() {
+        let meter = Meter::new(AppShare::default(), Some(TICK + TICK / 2));
+        assert!(matches!(meter.tick(), Ok(UpdateDeadline::YieldCustom(..))));
+        let Err(error) = meter.tick() else {
+            panic!("more than the budget was used")
+        };
+        assert_eq!(LimitReached::of(&error), Some(LimitReached::CpuTime));
+    }
+
+    #[test]
+    fn an_error_after_memory_was_refused_is_the_limit_s() {
+        let meter = Meter::new(AppShare::default(), None);
+        let trap = || wasmtime::Error::msg("unreachable");
+        assert_eq!(LimitReached::of(&meter.explain(trap())), None);
+        meter.memory_refused();
+        assert_eq!(
+            LimitReached::of(&meter.explain(trap())),
+            Some(LimitReached::Memory)
+        );
+    }
+}
