@@ -23,7 +23,7 @@ use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::tasks::{self, Ending};
 use crate::telemetry;
-use crate::trigger::http::{HttpSettings, Listeners};
+use crate::trigger::http::{AccessLog, AccessLogSettings, AccessLogTarget, HttpSettings, Listeners};
 
 /// The name of this program's directories among those of others.
 const PROGRAM: &str = "lepton";
@@ -45,6 +45,8 @@ pub struct Settings {
     pub cache_size: u64,
     pub data_dir: Option<PathBuf>,
     pub drain_timeout: Duration,
+    /// How long balancers have to see that the process will end.
+    pub lame_duck: Duration,
     pub registry_ca: Vec<PathBuf>,
     pub insecure_registries: Vec<String>,
     pub shared_variables: bool,
@@ -55,6 +57,7 @@ pub struct Settings {
     pub socket: Option<PathBuf>,
     /// For every listener.
     pub http: HttpSettings,
+    pub access_log: Option<AccessLogSettings>,
 }
 
 /// Where the desired state comes from.
@@ -123,8 +126,9 @@ async fn run(settings: Settings) -> Result<ExitCode> {
     let _lock = SourceLock::take(source)?;
     let directories = Directories::new(&settings)?;
     let host = Arc::new(Host::default());
-    let ending = Ending::new();
-    let launcher = launcher(&settings, &directories, host.clone(), &ending)?;
+    let ending = Ending::new(!settings.lame_duck.is_zero());
+    let access_log = settings.access_log.as_ref().map(open_access_log).transpose()?;
+    let launcher = launcher(&settings, &directories, host.clone(), access_log.clone(), &ending)?;
 
     let rescan = Arc::new(Notify::new());
     let updates = match &settings.source {
@@ -154,11 +158,21 @@ async fn run(settings: Settings) -> Result<ExitCode> {
             socket
         }
     };
-    let admin = admin::serve(socket, status, supervisor.clone()).await?;
-    tasks::spawn("signals", listen_to_signals(ending.clone(), rescan)?);
+    let admin = admin::serve(socket, status, supervisor.clone(), ending.lame_duck().clone()).await?;
+    tasks::spawn(
+        "signals",
+        listen_to_signals(ending.clone(), rescan, access_log.clone())?,
+    );
     tracing::info!(source = %source.display(), cache = %directories.cache.display(), "ready");
 
-    ending.drain().cancelled().await;
+    ending.lame_duck().cancelled().await;
+    if !ending.drain().is_cancelled() {
+        let lasts = humantime::format_duration(settings.lame_duck);
+        tracing::info!(%lasts, "health checks fail from now on; another signal skips the wait");
+        // Nothing else begins the drain but a signal: then the wait is over.
+        let _ = tokio::time::timeout(settings.lame_duck, ending.drain().cancelled()).await;
+        ending.drain().cancel();
+    }
     tracing::info!("stopping: requests in flight may finish; another signal ends them");
     let code = tokio::select! {
         () = supervisor.shutdown() => {
@@ -169,7 +183,17 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         () = ending.force().cancelled() => ExitCode::FAILURE,
     };
     admin.close().await;
+    if let Some(access_log) = access_log {
+        access_log.close().await;
+    }
     Ok(code)
+}
+
+fn open_access_log(settings: &AccessLogSettings) -> Result<AccessLog> {
+    AccessLog::open(settings).with_context(|| match &settings.target {
+        AccessLogTarget::File(path) => format!("can't open the access log {}", path.display()),
+        AccessLogTarget::Stdout => "can't write the access log".to_owned(),
+    })
 }
 
 impl Directories {
@@ -200,6 +224,7 @@ fn launcher(
     settings: &Settings,
     directories: &Directories,
     host: Arc<Host>,
+    access_log: Option<AccessLog>,
     ending: &Ending,
 ) -> Result<AppLauncher> {
     let store = Store::open(&directories.cache)?;
@@ -233,7 +258,7 @@ fn launcher(
         host,
         client: HttpClient::with_system_roots(),
         runtime_config,
-        listeners: Listeners::new(settings.http.clone(), ending.drain().clone()),
+        listeners: Listeners::new(settings.http.clone(), access_log, ending),
         kinds: Kinds::default(),
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,
@@ -242,8 +267,12 @@ fn launcher(
     }))
 }
 
-/// SIGTERM and SIGINT drain, then force; SIGHUP reads the source again.
-fn listen_to_signals(ending: Ending, rescan: Arc<Notify>) -> Result<impl Future<Output = ()>> {
+/// SIGTERM and SIGINT end the process step by step; SIGHUP reads the source, and opens the access log, again.
+fn listen_to_signals(
+    ending: Ending,
+    rescan: Arc<Notify>,
+    access_log: Option<AccessLog>,
+) -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -252,7 +281,12 @@ fn listen_to_signals(ending: Ending, rescan: Arc<Notify>) -> Result<impl Future<
             tokio::select! {
                 _ = terminate.recv() => ending.advance(),
                 _ = interrupt.recv() => ending.advance(),
-                _ = hang_up.recv() => rescan.notify_one(),
+                _ = hang_up.recv() => {
+                    rescan.notify_one();
+                    if let Some(access_log) = &access_log {
+                        access_log.reopen();
+                    }
+                }
             }
         }
     })

@@ -1,4 +1,4 @@
-//! Named tasks, and the two tokens that end them: drain, then force.
+//! Named tasks, and the tokens that end them: lame duck, if that is wanted, then drain, then force.
 
 use std::any::Any;
 use std::future::Future;
@@ -43,26 +43,40 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     }
 }
 
-/// How the process ends, in two steps. Clones are handles to the same two tokens.
+/// How the process ends, step by step. Clones are handles to the same tokens.
 #[derive(Debug, Clone, Default)]
 pub struct Ending {
+    begins_lame: bool,
+    lame_duck: CancellationToken,
     drain: CancellationToken,
     force: CancellationToken,
 }
 
 impl Ending {
-    /// Both steps ahead.
-    pub fn new() -> Ending {
-        Ending::default()
+    /// All steps ahead. `begins_lame`: there is a time for others to see that the process will end.
+    pub fn new(begins_lame: bool) -> Ending {
+        Ending {
+            begins_lame,
+            ..Ending::default()
+        }
     }
 
-    /// The first call begins the drain, a second one forces: the meaning of a signal and of its repetition.
+    /// The next step: the meaning of a signal and of its repetition. The first call begins the lame duck's time, if there is
+    /// one, and the next one the drain; one more forces.
     pub fn advance(&self) {
         if self.drain.is_cancelled() {
             self.force.cancel();
-        } else {
+        } else if !self.begins_lame || self.lame_duck.is_cancelled() {
+            self.lame_duck.cancel();
             self.drain.cancel();
+        } else {
+            self.lame_duck.cancel();
         }
+    }
+
+    /// Cancelled when others are to see that the process will end, at the latest with the drain. All goes on as before.
+    pub fn lame_duck(&self) -> &CancellationToken {
+        &self.lame_duck
     }
 
     /// Cancelled when nothing new is to be begun and what is in flight is to finish.
@@ -94,12 +108,23 @@ mod tests {
 
     #[test]
     fn the_first_signal_drains_and_the_second_forces() {
-        let ending = Ending::new();
+        let ending = Ending::new(false);
         let seen_elsewhere = ending.clone();
         ending.advance();
-        assert!(seen_elsewhere.drain().is_cancelled());
+        assert!(seen_elsewhere.lame_duck().is_cancelled() && seen_elsewhere.drain().is_cancelled());
         assert!(!seen_elsewhere.force().is_cancelled());
         ending.advance();
         assert!(seen_elsewhere.force().is_cancelled());
+    }
+
+    #[test]
+    fn a_lame_duck_takes_one_signal_more() {
+        let ending = Ending::new(true);
+        ending.advance();
+        assert!(ending.lame_duck().is_cancelled() && !ending.drain().is_cancelled());
+        ending.advance();
+        assert!(ending.drain().is_cancelled() && !ending.force().is_cancelled());
+        ending.advance();
+        assert!(ending.force().is_cancelled());
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /status` | the [`Status`](crate::control::Status), as JSON |
 //! | `GET /status/watch` | the same, a line each time it changes |
+//! | `GET /health` | 200, or 503 once the daemon has been told to end |
 //! | `POST /apps/{id}/redeploy` | 202, or 404 for an app that no file names |
 
 mod client;

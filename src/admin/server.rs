@@ -25,6 +25,7 @@ const JSON_LINES: &str = "application/x-ndjson";
 struct Admin {
     status: watch::Receiver<Status>,
     supervisor: SupervisorHandle,
+    lame_duck: CancellationToken,
 }
 
 /// The admin API while it is served.
@@ -42,11 +43,12 @@ impl AdminServer {
     }
 }
 
-/// Serves the admin API on the Unix socket `path`.
+/// Serves the admin API on the Unix socket `path`. `lame_duck` is cancelled when the daemon is to look unhealthy.
 pub async fn serve(
     path: PathBuf,
     status: watch::Receiver<Status>,
     supervisor: SupervisorHandle,
+    lame_duck: CancellationToken,
 ) -> Result<AdminServer, SocketError> {
     let listener = socket::listen(&path).await?;
     let file = SocketFile::of(&path);
@@ -54,8 +56,13 @@ pub async fn serve(
     let router = Router::new()
         .route("/status", get(current))
         .route("/status/watch", get(follow))
+        .route("/health", get(health))
         .route("/apps/{id}/redeploy", post(redeploy))
-        .with_state(Admin { status, supervisor });
+        .with_state(Admin {
+            status,
+            supervisor,
+            lame_duck,
+        });
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let task = tasks::spawn("admin", async move {
@@ -87,6 +94,13 @@ async fn follow(State(mut admin): State<Admin>) -> impl IntoResponse {
         Ok::<_, serde_json::Error>(Some((line, status)))
     });
     ([(header::CONTENT_TYPE, JSON_LINES)], Body::from_stream(lines))
+}
+
+async fn health(State(admin): State<Admin>) -> StatusCode {
+    match admin.lame_duck.is_cancelled() {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::OK,
+    }
 }
 
 async fn redeploy(State(admin): State<Admin>, Path(id): Path<String>) -> StatusCode {

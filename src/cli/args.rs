@@ -1,6 +1,7 @@
 //! The command lines of both binaries, and the settings they make.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -8,7 +9,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::daemon::{Settings, Source};
 use crate::manifest::Limits;
-use crate::trigger::http::HttpSettings;
+use crate::net::PeerNetwork;
+use crate::trigger::http::{AccessLogFormat, AccessLogSettings, AccessLogTarget, HttpSettings};
+
+/// What stands for standard output in place of a file.
+const STDOUT: &str = "-";
 
 /// Runs the Spin app of every JSON file in a directory.
 ///
@@ -67,6 +72,9 @@ struct ServeOptions {
     /// How long requests in flight may go on after an edit, a deletion or a signal; an app file may say otherwise
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     drain_timeout: Duration,
+    /// At a signal to end: how long health checks fail, and all is served as before, until requests in flight are waited for
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    lame_duck: Duration,
     /// Certificates (PEM) to trust for registries, besides the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     registry_ca: Vec<PathBuf>,
@@ -84,12 +92,46 @@ struct ServeOptions {
     /// An app file's `limits` goes before it, member by member
     #[arg(long, value_name = "JSON|FILE", value_parser = Limits::parse, default_value = "{}", hide_default_value = true)]
     limits: Limits,
-    /// How long a client may take for the head of a request
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
-    header_timeout: Duration,
+    #[command(flatten)]
+    http: HttpOptions,
     /// The admin socket [default: one for each directory, in the user's runtime directory]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+}
+
+/// What holds for every address.
+#[derive(Debug, Args)]
+struct HttpOptions {
+    /// How long a client may take for the head of a request
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = some_time)]
+    header_timeout: Duration,
+    /// How long a connection is kept that has no request
+    #[arg(long, value_name = "DURATION", default_value = "75s", value_parser = some_time)]
+    idle_timeout: Duration,
+    /// How long a client may pause within a request's body before it is answered with 408
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = some_time)]
+    body_timeout: Duration,
+    /// Connections that each address has at once; one more is closed as soon as it is open [default: any number]
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<NonZeroUsize>,
+    /// Connections that each client (of IPv6: a network of 64 bits) has at once at each address; those in --trusted-proxy and
+    /// clients of Unix sockets are not counted [default: any number]
+    #[arg(long, value_name = "NUMBER")]
+    max_connections_per_client: Option<NonZeroUsize>,
+    /// Where balancers are that begin each connection with a header of the PROXY protocol, version 1 or 2: a network, an
+    /// address, or `unix` for those that connect to a Unix socket; may be repeated
+    #[arg(long, value_name = "NETWORK")]
+    proxy_protocol: Vec<PeerNetwork>,
+    /// Where proxies are whose `Forwarded` and `X-Forwarded-*` headers are believed, written in the same way; from everybody
+    /// else these headers are removed; may be repeated
+    #[arg(long, value_name = "NETWORK")]
+    trusted_proxy: Vec<PeerNetwork>,
+    /// Write a line for each request to FILE, or to standard output; SIGHUP opens the file again
+    #[arg(long, value_name = "FILE|-")]
+    access_log: Option<PathBuf>,
+    /// What these lines look like
+    #[arg(long, value_name = "FORM", default_value = "common")]
+    access_log_format: AccessLogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,21 +211,54 @@ impl ServeOptions {
             cache_size: self.cache_size.as_u64(),
             data_dir: self.data_dir,
             drain_timeout: self.drain_timeout,
+            lame_duck: self.lame_duck,
             registry_ca: self.registry_ca,
             insecure_registries: self.insecure_registry,
             shared_variables: self.shared_variables,
             runtime_config: self.runtime_config,
             limits: self.limits,
             socket: self.socket,
-            http: HttpSettings {
-                header_timeout: self.header_timeout,
-            },
+            access_log: self.http.access_log(),
+            http: self.http.settings(),
+        }
+    }
+}
+
+impl HttpOptions {
+    fn access_log(&self) -> Option<AccessLogSettings> {
+        let target = match self.access_log.as_ref()? {
+            path if path == Path::new(STDOUT) => AccessLogTarget::Stdout,
+            path => AccessLogTarget::File(path.clone()),
+        };
+        Some(AccessLogSettings {
+            target,
+            format: self.access_log_format,
+        })
+    }
+
+    fn settings(self) -> HttpSettings {
+        HttpSettings {
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            body_timeout: self.body_timeout,
+            max_connections: self.max_connections,
+            max_connections_per_client: self.max_connections_per_client,
+            proxy_protocol: self.proxy_protocol,
+            trusted_proxies: self.trusted_proxy,
         }
     }
 }
 
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Ok(Duration::ZERO) => Err("no time at all: nobody would be served".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[cfg(test)]

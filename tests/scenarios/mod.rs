@@ -1,11 +1,14 @@
 //! One file for each part of the issue that they cover.
 
+mod access_log;
 mod addresses;
 mod artifacts;
 mod aws;
 mod backends;
+mod balancer;
 mod cache;
 mod conformance;
+mod connections;
 mod definitions;
 mod demo;
 mod directory;

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A request's body.
@@ -87,32 +88,51 @@ enum Sender {
 /// A connection that is kept.
 pub struct Connection {
     sender: Sender,
+    scheme: &'static str,
     authority: String,
 }
 
 impl Connection {
     /// HTTP/1.1.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = connect(address).await?;
+        Self::over(connect(address).await?, "http", address.to_string()).await
+    }
+
+    /// HTTP/2 with prior knowledge.
+    pub async fn open_h2(address: SocketAddr) -> Result<Self> {
+        Self::h2_over(connect(address).await?, "http", address.to_string()).await
+    }
+
+    /// HTTP/1.1, for requests that name `authority`.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        scheme: &'static str,
+        authority: String,
+    ) -> Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(chain)?;
         // Its errors show in the requests on it.
         tokio::spawn(async move { drop(connection.await) });
         Ok(Self {
             sender: Sender::One(sender),
-            authority: address.to_string(),
+            scheme,
+            authority,
         })
     }
 
-    /// HTTP/2 with prior knowledge.
-    pub async fn open_h2(address: SocketAddr) -> Result<Self> {
-        let stream = connect(address).await?;
+    /// The same in HTTP/2.
+    pub async fn h2_over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        scheme: &'static str,
+        authority: String,
+    ) -> Result<Self> {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .map_err(chain)?;
         tokio::spawn(async move { drop(connection.await) });
         Ok(Self {
             sender: Sender::Two(sender),
-            authority: address.to_string(),
+            scheme,
+            authority,
         })
     }
 
@@ -121,12 +141,7 @@ impl Connection {
         let stream = UnixStream::connect(path)
             .await
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(chain)?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self {
-            sender: Sender::One(sender),
-            authority: "localhost".into(),
-        })
+        Self::over(stream, "http", "localhost".into()).await
     }
 
     /// The same connection, for a request beside others; of HTTP/2 only.
@@ -136,6 +151,7 @@ impl Connection {
         };
         Self {
             sender: Sender::Two(sender.clone()),
+            scheme: self.scheme,
             authority: self.authority.clone(),
         }
     }
@@ -177,7 +193,7 @@ impl Connection {
                 sender.send_request(request).await
             }
             Sender::Two(sender) => {
-                let target = format!("http://{}{}", self.authority, request.uri());
+                let target = format!("{}://{}{}", self.scheme, self.authority, request.uri());
                 *request.uri_mut() = target.parse().expect("a URI");
                 sender.ready().await.map_err(chain)?;
                 sender.send_request(request).await
@@ -222,7 +238,7 @@ pub fn channel() -> (mpsc::UnboundedSender<Frame<Bytes>>, Body) {
     (sender, BodyExt::boxed(StreamBody::new(frames)))
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream> {
+pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(address)
         .await
         .map_err(|error| format!("connecting to {address}: {error}"))?;

@@ -2,10 +2,12 @@
 
 pub mod app;
 pub mod artifact;
+pub mod balancer;
 pub mod client;
 pub mod daemon;
 pub mod doubles;
 pub mod guests;
+pub mod haproxy;
 pub mod layout;
 pub mod libsql;
 pub mod load;

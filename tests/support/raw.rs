@@ -16,9 +16,14 @@ impl Raw {
         Self(TcpStream::connect(address).await.expect("a connection"))
     }
 
-    pub async fn write(&mut self, text: &str) {
+    /// From one of this machine's addresses.
+    pub async fn open_from(source: &str, address: SocketAddr) -> Self {
+        Self(super::balancer::connect_from(source, address).await)
+    }
+
+    pub async fn write(&mut self, text: impl AsRef<[u8]>) {
         self.0
-            .write_all(text.as_bytes())
+            .write_all(text.as_ref())
             .await
             .expect("the other end reads");
     }

@@ -2,28 +2,33 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use http::uri::Scheme;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use wasmtime_wasi_http::WasiBody;
 
+use super::access_log::{Outgoing, Record};
 use super::admission::MAX_HEADERS;
-use super::client::ClientFacts;
+use super::client::{ClientFacts, RequestFacts};
+use super::connections::Counted;
 use super::host;
 use super::listener::Listener;
+use super::proxy::{self, Proxied, ProxyError};
+use super::request_id::{REQUEST_ID, RequestId};
 use super::respond::{GOING, Refusal, explain, refuse};
+use super::timeouts::{Activity, Heard, InFlight, Overdue, Pace, TimedBody, Watchdog};
 use crate::net::SocketFile;
 use crate::tasks;
 
@@ -53,7 +58,11 @@ pub(super) async fn run(
     close: CancellationToken,
     abort: CancellationToken,
 ) {
-    let connections = GracefulShutdown::new();
+    let connections = Connections {
+        tasks: TaskTracker::new(),
+        finish: CancellationToken::new(),
+        abort,
+    };
     let mut exhausted = false;
     loop {
         let accepted = tokio::select! {
@@ -64,7 +73,7 @@ pub(super) async fn run(
         match accepted {
             Ok(connection) => {
                 exhausted = false;
-                connection.serve(&listener, &connections, &abort);
+                connection.serve(&listener, &connections);
             }
             // The client gave up between its handshake and here, or sent something that is no connection.
             Err(error) if is_of_one_connection(&error) => {}
@@ -78,10 +87,21 @@ pub(super) async fn run(
         }
     }
     while let Some(Ok(connection)) = socket.accept().now_or_never() {
-        connection.serve(&listener, &connections, &abort);
+        connection.serve(&listener, &connections);
     }
     drop(socket);
-    connections.shutdown().await;
+    connections.finish.cancel();
+    connections.tasks.close();
+    connections.tasks.wait().await;
+}
+
+/// The connections of one listener, and how they end.
+struct Connections {
+    tasks: TaskTracker,
+    /// Each finishes the request that it has.
+    finish: CancellationToken,
+    /// Each ends, whatever it is doing.
+    abort: CancellationToken,
 }
 
 fn is_of_one_connection(error: &std::io::Error) -> bool {
@@ -126,78 +146,208 @@ struct Connection {
 }
 
 impl Connection {
-    /// HTTP/1.1, or HTTP/2 with prior knowledge, as the client's first bytes say.
-    fn serve(self, listener: &Arc<Listener>, connections: &GracefulShutdown, abort: &CancellationToken) {
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        server
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(listener.settings.header_timeout)
-            .http2()
-            .timer(TokioTimer::new())
-            .max_header_list_size(MAX_HEADERS as u32)
-            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    /// One more than there may be is closed at once.
+    fn serve(self, listener: &Arc<Listener>, connections: &Connections) {
+        let most = listener.shared.settings.max_connections;
+        let Some(counted) = listener.connections.admit(most, &listener.address) else {
+            return;
+        };
         let listener = listener.clone();
-        let abort = abort.clone();
-        let watcher = connections.watcher();
-        let client = Arc::new(ClientFacts {
-            peer: self.peer,
-            scheme: Scheme::HTTP,
-        });
-        let stream = TokioIo::new(self.stream);
+        let (finish, abort) = (connections.finish.clone(), connections.abort.clone());
+        let in_flight = connections.tasks.token();
         tasks::spawn("connection", async move {
-            let begun = AtomicBool::new(false);
-            let service = service_fn(|request| {
-                begun.store(true, Ordering::Relaxed);
-                respond(listener.clone(), request, client.clone())
-            });
-            let connection = watcher.watch(server.serve_connection(stream, service).into_owned());
+            let _in_flight = in_flight;
             tokio::select! {
-                // A client that breaks the protocol or its connection ends its connection, nothing else.
-                result = connection => if let Err(error) = result {
-                    tracing::debug!(address = %listener.address, error, "a connection failed");
-                },
-                () = silence(&begun, listener.settings.header_timeout) => {}
+                () = self.run(&listener, counted, finish) => {}
                 () = abort.cancelled() => {}
             }
         });
     }
-}
 
-/// Ends when the client has not asked for anything in time. The server's own limit begins only when it knows which
-/// protocol the client speaks, which a silent one never says.
-async fn silence(begun: &AtomicBool, limit: Duration) {
-    tokio::time::sleep(limit).await;
-    if begun.load(Ordering::Relaxed) {
-        std::future::pending().await
+    /// From the client's first byte to its last response.
+    async fn run(self, listener: &Arc<Listener>, mut counted: Counted, finish: CancellationToken) {
+        let settings = &listener.shared.settings;
+        let Some(connection) = self.unwrap_proxied(listener).await else {
+            return;
+        };
+        let client = Arc::new(ClientFacts {
+            peer: connection.peer,
+            scheme: Scheme::HTTP,
+        });
+        // A trusted proxy has the connections of many clients.
+        let own = client.ip().filter(|ip| {
+            let ip = Some(*ip);
+            !settings.trusted_proxies.iter().any(|proxy| proxy.contains(ip))
+        });
+        if let (Some(ip), Some(most)) = (own, settings.max_connections_per_client)
+            && !counted.admit_client(ip, most, &listener.address)
+        {
+            return;
+        }
+        serve_http(connection.stream, listener, client, finish).await;
+    }
+
+    /// The connection as the balancer has it that passes it on; as it is, where no balancer is expected.
+    async fn unwrap_proxied(self, listener: &Listener) -> Option<Self> {
+        let settings = &listener.shared.settings;
+        let ip = self.peer.map(|peer| peer.ip());
+        if !settings.proxy_protocol.iter().any(|network| network.contains(ip)) {
+            return Some(self);
+        }
+        let read = tokio::time::timeout(settings.header_timeout, proxy::read(self.stream)).await;
+        match read.unwrap_or(Err(ProxyError::TimedOut)) {
+            Ok((proxied, stream)) => Some(Self {
+                stream: Box::new(stream),
+                peer: match proxied {
+                    Proxied::Itself => self.peer,
+                    Proxied::Client(client) => client,
+                },
+            }),
+            Err(error) => {
+                let peer = self.peer.map(tracing::field::display);
+                tracing::debug!(address = %listener.address, peer, %error, "a connection of a balancer is closed");
+                None
+            }
+        }
     }
 }
 
-/// Each request looks up the app anew: a kept connection's next request goes to the new version.
+/// HTTP/1.1, or HTTP/2 with prior knowledge, as the client's first bytes say.
+async fn serve_http<S: Stream + 'static>(
+    stream: S,
+    listener: &Arc<Listener>,
+    client: Arc<ClientFacts>,
+    finish: CancellationToken,
+) {
+    let settings = &listener.shared.settings;
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        // The watchdog looks at all that the client may take too long for.
+        .header_read_timeout(None)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADERS as u32)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    let activity = Activity::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        let in_flight = activity.begin(request.version());
+        respond(listener.clone(), request, client.clone(), in_flight)
+    });
+    let stream = TokioIo::new(Heard::new(stream, &activity));
+    let mut connection = pin!(server.serve_connection(stream, service));
+    let mut watchdog = Watchdog::new(&activity, settings.header_timeout, settings.idle_timeout);
+    let mut is_finishing = false;
+    loop {
+        tokio::select! {
+            biased;
+            // A client that breaks the protocol or its connection ends its connection, nothing else.
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(address = %listener.address, error, "a connection failed");
+                }
+                return;
+            }
+            () = finish.cancelled(), if !is_finishing => {}
+            overdue = watchdog.overdue() => if is_finishing || overdue == Overdue::Head {
+                return;
+            },
+        }
+        is_finishing = true;
+        connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// Gives each request its name, and learns who has asked, before anybody else sees it.
 async fn respond(
     listener: Arc<Listener>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     client: Arc<ClientFacts>,
-) -> Result<Response<WasiBody>, Infallible> {
+    in_flight: InFlight,
+) -> Result<Response<Outgoing>, Infallible> {
+    let shared = &listener.shared;
+    let id = RequestId::settle(request.headers_mut());
+    let ready = !shared.lame_duck.is_cancelled();
+    let trusted = &shared.settings.trusted_proxies;
+    let facts = client.of_forwarded(request.headers_mut(), trusted, ready);
+    let begin = |facts: &RequestFacts| {
+        let log = shared.access_log.as_ref()?;
+        Some(log.begin(&request, &client, facts, &id))
+    };
+    let (mut response, record) = match facts {
+        Ok(facts) => {
+            let mut record = begin(&facts);
+            let response = answer(&listener, request, &facts, record.as_mut()).await;
+            (response, record)
+        }
+        Err(unbelievable) => {
+            let record = begin(&client.of_request(ready));
+            let path = request.uri().path();
+            (
+                explain(Refusal::BadRequest, &unbelievable.to_string(), path),
+                record,
+            )
+        }
+    };
+    response.headers_mut().insert(REQUEST_ID, id.value());
+    Ok(Outgoing::wrap(response, record, in_flight))
+}
+
+/// Each request looks up the app anew: a kept connection's next request goes to the new version.
+async fn answer(
+    listener: &Listener,
+    request: Request<Incoming>,
+    facts: &RequestFacts,
+    mut record: Option<&mut Record>,
+) -> Response<WasiBody> {
     let Some(host) = host::asked_for(&request) else {
-        return Ok(refuse(Refusal::BadRequest));
+        return refuse(Refusal::BadRequest);
     };
     let mut drained = None;
     loop {
         let path = request.uri().path();
         let Some(place) = listener.find(host.as_deref(), path) else {
-            return Ok(nobody(&listener, host.as_deref(), path));
+            return nobody(listener, host.as_deref(), path);
         };
+        if let Some(record) = &mut record {
+            record.served_by(place.app.shared_id());
+        }
         // An app that is being drained has been replaced, or its place is being taken away.
         if drained.as_ref().is_some_and(|old| Arc::ptr_eq(&place, old)) {
-            return Ok(explain(Refusal::Unavailable, GOING, path));
+            return explain(Refusal::Unavailable, GOING, path);
         }
-        match place.app.enter() {
-            Some(in_flight) => return Ok(place.app.serve(request, &place.site, &client, in_flight).await),
-            None => drained = Some(place),
+        let Some(in_flight) = place.app.enter() else {
+            drained = Some(place);
+            continue;
+        };
+        let (pace, version) = (Arc::new(Pace::default()), request.version());
+        let timeout = listener.shared.settings.body_timeout;
+        let request = request.map(|body| TimedBody::new(body, timeout, &pace));
+        let response = tokio::select! {
+            biased;
+            response = place.app.serve(request, &place.site, facts, in_flight) => response,
+            () = pace.late() => return too_slow(version),
+        };
+        // What the guest says of it tells the client less.
+        if pace.is_late() {
+            return too_slow(version);
         }
+        pace.answered();
+        return response;
     }
+}
+
+/// The client is not waited for any more: its connection is of no use.
+fn too_slow(version: Version) -> Response<WasiBody> {
+    let mut response = refuse(Refusal::TooSlow);
+    if version < Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// No app is at this host and path.
@@ -216,23 +366,72 @@ fn nobody(listener: &Listener, host: Option<&str>, path: &str) -> Response<WasiB
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::super::listener::ListenAddress;
+    use super::super::listener::{ListenAddress, Shared};
+    use super::super::settings::HttpSettings;
     use super::*;
+    use crate::net::PeerNetwork;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_never_says_what_it_speaks_is_let_go() {
-        let (mut client, server) = tokio::io::duplex(64);
-        let listener = Listener::of(ListenAddress::Unix("s".into()), &Arc::default());
-        let limit = listener.settings.header_timeout;
+    /// What a client gets that sends this and then waits, and after how long.
+    async fn served(settings: HttpSettings, sent: &[u8]) -> (Vec<u8>, Duration) {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let shared = Arc::new(Shared {
+            settings,
+            ..Shared::default()
+        });
+        let listener = Listener::of(ListenAddress::Unix("s".into()), &shared);
         let connection = Connection {
             stream: Box::new(server),
             peer: None,
         };
-        connection.serve(&listener, &GracefulShutdown::new(), &CancellationToken::new());
-        client.write_all(b"PRI * HT").await.unwrap();
+        let connections = Connections {
+            tasks: TaskTracker::new(),
+            finish: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        };
+        connection.serve(&listener, &connections);
+        let start = tokio::time::Instant::now();
+        client.write_all(sent).await.unwrap();
         let mut end = Vec::new();
-        let closed = tokio::time::timeout(2 * limit, client.read_to_end(&mut end));
-        closed.await.expect("it is closed").unwrap();
-        assert!(end.is_empty());
+        let hour = Duration::from_secs(3600);
+        let closed = tokio::time::timeout(hour, client.read_to_end(&mut end)).await;
+        closed.expect("it is closed").unwrap();
+        (end, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_says_what_it_speaks_is_let_go() {
+        let settings = HttpSettings::default();
+        let (header, idle) = (settings.header_timeout, settings.idle_timeout);
+        for sent in ["", "PRI * HT", "GET / HTTP/1.1\r\nhost:"] {
+            let (got, after) = served(settings.clone(), sent.as_bytes()).await;
+            assert_eq!(got, b"", "{sent}");
+            assert!(after >= header && after < idle, "{sent}: {after:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_kept_for_a_while() {
+        let settings = HttpSettings::default();
+        let idle = settings.idle_timeout;
+        let (got, after) = served(settings, b"GET / HTTP/1.1\r\nhost: h\r\n\r\n").await;
+        assert!(got.starts_with(b"HTTP/1.1 404 "));
+        assert!(
+            after >= idle && after < idle + Duration::from_secs(1),
+            "{after:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_balancer_that_never_says_for_whom_it_speaks_is_let_go() {
+        let settings = HttpSettings {
+            proxy_protocol: vec![PeerNetwork::Unix],
+            ..HttpSettings::default()
+        };
+        let header = settings.header_timeout;
+        for sent in ["", "PROXY TCP4 192.0.2.1"] {
+            let (got, after) = served(settings.clone(), sent.as_bytes()).await;
+            assert_eq!(got, b"", "{sent}");
+            assert!(after >= header && after < 2 * header, "{sent}: {after:?}");
+        }
     }
 }

@@ -8,22 +8,23 @@ use futures::future::BoxFuture;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::WasiBody;
 
 use super::admission::Admission;
 use super::body::Oversize;
-use super::client::ClientFacts;
+use super::client::RequestFacts;
 use super::ending::Ending;
 use super::exchange::{ClientGuard, GuestBody};
 use super::executor::{Executor, GuestError, PathMatches};
 use super::headers::{self, Asked, Origin};
 use super::host;
 use super::listener::ListenAddress;
+use super::request_id::RequestId;
 use super::respond::{self, Info, Refusal, refuse};
 use super::router::{RouteMatch, Router};
 use super::static_response::StaticResponse;
+use super::timeouts::TimedBody;
 use crate::net::Site;
 use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
 use crate::trigger::guest::{Guest, Life};
@@ -91,6 +92,10 @@ impl HttpApp {
         &self.parts.id
     }
 
+    pub(super) fn shared_id(&self) -> Arc<str> {
+        self.parts.id.clone()
+    }
+
     /// Of the artifact's manifest.
     pub fn digest(&self) -> &str {
         &self.parts.digest
@@ -142,15 +147,15 @@ impl HttpApp {
     /// Answers one request from a client, for which the app is at `site`; every failure is a response.
     pub(super) async fn serve(
         &self,
-        request: Request<Incoming>,
+        request: Request<TimedBody>,
         site: &Site,
-        client: &ClientFacts,
+        facts: &RequestFacts,
         in_flight: TaskTrackerToken,
     ) -> Response<WasiBody> {
-        let mut request = request.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+        let mut request = request.map(BodyExt::boxed_unsync);
         let prefix = site.stripped();
         let asked = Asked {
-            client,
+            facts,
             target: &request.uri().clone(),
             prefix,
         };
@@ -180,7 +185,7 @@ impl HttpApp {
         let target = request.uri().clone();
         let path = target.path();
         if let Some(name) = path.strip_prefix(WELL_KNOWN) {
-            return self.well_known(name);
+            return self.well_known(name, origin);
         }
         let Some(route) = self.parts.router.find(path) else {
             return refuse(Refusal::NotFound);
@@ -196,8 +201,9 @@ impl HttpApp {
             .await
     }
 
-    fn well_known(&self, name: &str) -> Response<WasiBody> {
+    fn well_known(&self, name: &str, origin: Origin<'_>) -> Response<WasiBody> {
         match name {
+            "health" if !origin.ready() => refuse(Refusal::Unavailable),
             "health" => respond::healthy(),
             "info" => respond::info(&Info {
                 name: &self.parts.name,
@@ -222,6 +228,7 @@ impl HttpApp {
         let Some(HttpComponent { guest, executor }) = self.parts.components.get(component) else {
             return refuse(Refusal::GuestFailed);
         };
+        let request_id = RequestId::of(request.headers());
         // A chained call has its caller's place: waiting for another could wait for itself.
         let admitted = match depth {
             0 => match self.parts.admission.admit().await {
@@ -231,7 +238,7 @@ impl HttpApp {
             _ => None,
         };
         if let Err(error) = headers::inject(&mut request, route, origin, &self.parts.base_path) {
-            return self.failed(component, &error);
+            return self.failed(component, request_id.as_ref(), &error);
         }
         if let (Executor::Wagi(_), Some(route)) = (executor, route) {
             let matches = route.parameters();
@@ -239,7 +246,7 @@ impl HttpApp {
             request.extensions_mut().insert(PathMatches(matches.collect()));
         }
         let method = request.method().clone();
-        let mut client = ClientGuard::new();
+        let mut client = ClientGuard::new(self.parts.id.clone(), request_id.clone());
         let ending = self.ending(request.extensions_mut().remove(), depth);
         let deadline = ending.deadline();
         let mut ended = ending.wait();
@@ -255,7 +262,7 @@ impl HttpApp {
             }
             Err(error) => {
                 client.answered_by_host();
-                self.failed(component, &error)
+                self.failed(component, request_id.as_ref(), &error)
             }
         }
     }
@@ -279,18 +286,38 @@ impl HttpApp {
         request
     }
 
-    fn failed(&self, component: &str, error: &GuestError) -> Response<WasiBody> {
+    fn failed(
+        &self,
+        component: &str,
+        request_id: Option<&RequestId>,
+        error: &GuestError,
+    ) -> Response<WasiBody> {
         let app = self.id();
+        let request_id = request_id.map(tracing::field::display);
         match error {
             GuestError::MethodNotAllowed => return refuse(Refusal::MethodNotAllowed),
+            GuestError::BodyBrokeOff => {}
             GuestError::BodyTooLarge => return refuse(Refusal::TooLarge),
-            GuestError::InstanceEnded => {}
             GuestError::Limit(limit) => self.parts.admission.limits().overruns.record(limit.reason()),
+            GuestError::InstanceEnded => {
+                tracing::error!(
+                    app,
+                    component,
+                    request_id,
+                    "a request failed with the instance that had it"
+                );
+            }
             // `{:?}` of an engine's error has the Wasm backtrace.
             GuestError::Trap(cause) => {
-                tracing::error!(app, component, error = format!("{cause:?}"), "the guest trapped");
+                tracing::error!(
+                    app,
+                    component,
+                    request_id,
+                    error = format!("{cause:?}"),
+                    "the guest trapped"
+                );
             }
-            other => tracing::error!(app, component, error = %other, "the guest failed"),
+            other => tracing::error!(app, component, request_id, error = %other, "the guest failed"),
         }
         refuse(Refusal::GuestFailed)
     }

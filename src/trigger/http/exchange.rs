@@ -17,6 +17,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::ending::Ended;
+use super::request_id::RequestId;
 
 /// Watches over one exchange: knows when the client is gone before it has had the whole response.
 ///
@@ -24,13 +25,21 @@ use super::ending::Ended;
 /// early was left by the client.
 pub(super) struct ClientGuard {
     watch: ClientWatch,
+    app: Arc<str>,
     complete: bool,
 }
 
 impl ClientGuard {
-    pub(super) fn new() -> Self {
+    /// For one request of an app; requests of guests have no name, unless they carry on that of a client's.
+    pub(super) fn new(app: Arc<str>, request_id: Option<RequestId>) -> Self {
         Self {
-            watch: ClientWatch::default(),
+            watch: ClientWatch {
+                gone: CancellationToken::new(),
+                cut_off: Arc::default(),
+                server: Arc::default(),
+                request_id,
+            },
+            app,
             complete: false,
         }
     }
@@ -42,8 +51,22 @@ impl ClientGuard {
 
     /// Whether the guest ended before it was done: the end of its body is then none.
     fn is_cut_off(&self) -> bool {
-        self.watch.cut_off.load(Ordering::Acquire)
-            || matches!(&*lock(&self.watch.server), Server::Instance(clients) if clients.failed.load(Ordering::Acquire))
+        self.watch.cut_off.load(Ordering::Acquire) || self.is_cut_off_with_others()
+    }
+
+    /// Whether it was an instance that served others, too: whoever logs its failure does not know for whom.
+    fn is_cut_off_with_others(&self) -> bool {
+        matches!(&*lock(&self.watch.server), Server::Instance(clients) if clients.failed.load(Ordering::Acquire))
+    }
+
+    fn tell_cut_off(&self) {
+        if self.is_cut_off_with_others() {
+            tracing::error!(
+                app = %self.app,
+                request_id = self.watch.request_id.as_ref().map(tracing::field::display),
+                "a response was cut off with the instance that had the request"
+            );
+        }
     }
 }
 
@@ -67,11 +90,12 @@ impl Drop for ClientGuard {
 }
 
 /// The instance's side of a [`ClientGuard`].
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct ClientWatch {
     gone: CancellationToken,
     cut_off: Arc<AtomicBool>,
     server: Arc<Mutex<Server>>,
+    request_id: Option<RequestId>,
 }
 
 /// Who serves an exchange.
@@ -84,6 +108,10 @@ enum Server {
 }
 
 impl ClientWatch {
+    pub(super) fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
+    }
+
     /// Cancelled when the client has gone; never when it got all of the response.
     pub(super) fn gone(&self) -> CancellationToken {
         self.gone.clone()
@@ -281,6 +309,7 @@ impl Body for GuestBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) if !self.guard.complete && self.guard.is_cut_off() => {
+                self.guard.tell_cut_off();
                 Poll::Ready(Some(Err(Error::ConnectionTerminated)))
             }
             // A guest that was given too little of its request may end as if all were well.
@@ -311,6 +340,10 @@ mod tests {
 
     use super::*;
 
+    fn guard() -> ClientGuard {
+        ClientGuard::new("app".into(), None)
+    }
+
     #[tokio::test]
     async fn a_guest_that_panics_or_is_dropped_has_cut_its_body_off() {
         let guest = |watch: ClientWatch, end: fn()| async move {
@@ -319,14 +352,14 @@ mod tests {
             end();
             cut_off.done();
         };
-        let client = ClientGuard::new();
+        let client = guard();
         guest(client.watch(), || {}).await;
         assert!(!client.is_cut_off());
         let panicked = std::panic::AssertUnwindSafe(guest(client.watch(), || panic!("in a host call")));
         panicked.catch_unwind().await.unwrap_err();
         assert!(client.is_cut_off());
 
-        let client = ClientGuard::new();
+        let client = guard();
         let mut dropped = Box::pin(guest(client.watch(), || {}));
         assert!(futures::poll!(&mut dropped).is_pending());
         drop(dropped);
@@ -336,12 +369,12 @@ mod tests {
     #[test]
     fn clients_that_the_host_answered_have_not_left() {
         let clients = Arc::new(Clients::default());
-        let mut answered = ClientGuard::new();
+        let mut answered = guard();
         answered.watch().served_by(&clients);
         answered.answered_by_host();
         drop(answered);
         assert!(!clients.any_left());
-        let left = ClientGuard::new();
+        let left = guard();
         left.watch().served_by(&clients);
         drop(left);
         assert!(clients.all_left() && !clients.is_abandoned());

@@ -6,7 +6,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use wasmtime_wasi_http::WasiBody;
 
-use super::client::ClientFacts;
+use super::client::RequestFacts;
 use super::executor::GuestError;
 use super::router::RouteMatch;
 
@@ -48,7 +48,7 @@ pub(super) enum Origin<'a> {
 /// What a client asked for.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    pub(super) client: &'a ClientFacts,
+    pub(super) facts: &'a RequestFacts,
     /// As it came: with the prefix.
     pub(super) target: &'a Uri,
     /// What has been removed from the front of the path; mostly nothing.
@@ -58,8 +58,16 @@ pub(super) struct Asked<'a> {
 impl Origin<'_> {
     pub(super) fn scheme(&self) -> Scheme {
         match self {
-            Self::Client(asked) => asked.client.scheme.clone(),
+            Self::Client(asked) => asked.facts.scheme.clone(),
             Self::Chained | Self::Itself => Scheme::HTTP,
+        }
+    }
+
+    /// Whether this server is to get requests, as far as the one who asks is concerned.
+    pub(super) fn ready(&self) -> bool {
+        match self {
+            Self::Client(asked) => asked.facts.ready,
+            Self::Chained | Self::Itself => true,
         }
     }
 
@@ -123,24 +131,28 @@ pub(super) fn inject(
             put(COMPONENT_ROUTE, "")?;
         }
     }
-    let peer = match origin {
-        Origin::Client(asked) => asked.client.peer,
+    let client = match origin {
+        Origin::Client(asked) => asked.facts.client,
         Origin::Chained | Origin::Itself => None,
     };
-    match peer {
-        Some(peer) => put(CLIENT_ADDR, &peer.to_string()),
+    match client {
+        Some(client) => put(CLIENT_ADDR, &client.to_string()),
         None => put(CLIENT_ADDR, NO_CLIENT),
     }
 }
 
-/// What was asked for: the request's own URI, with the path that the client wrote.
+/// What was asked for: the request's own URI, with the path that the client wrote, and the host that it wrote for a proxy.
 fn full_url(uri: &Uri, origin: Origin<'_>) -> String {
-    match (origin, uri.scheme_str(), uri.authority()) {
-        (Origin::Client(asked), Some(scheme), Some(authority)) if !asked.prefix.is_empty() => {
-            let target = asked
-                .target
-                .path_and_query()
-                .map_or("/", |target| target.as_str());
+    let Origin::Client(asked) = origin else {
+        return uri.to_string();
+    };
+    match (uri.scheme_str(), asked.facts.host.as_ref().or(uri.authority())) {
+        (Some(scheme), Some(authority)) => {
+            let target = match asked.prefix {
+                "" => uri.path_and_query(),
+                _ => asked.target.path_and_query(),
+            };
+            let target = target.map_or("/", |target| target.as_str());
             format!("{scheme}://{authority}{target}")
         }
         _ => uri.to_string(),
@@ -189,18 +201,20 @@ mod tests {
     use super::super::router::Router;
     use super::*;
 
-    fn client(peer: Option<&str>) -> ClientFacts {
-        ClientFacts {
-            peer: peer.map(|peer| peer.parse().unwrap()),
+    fn client(client: Option<&str>) -> RequestFacts {
+        RequestFacts {
+            client: client.map(|client| client.parse().unwrap()),
             scheme: Scheme::HTTP,
+            host: None,
+            ready: true,
         }
     }
 
     /// From a client of an app with every path.
-    fn whole(client: &ClientFacts) -> Origin<'_> {
+    fn whole(facts: &RequestFacts) -> Origin<'_> {
         static TARGET: std::sync::LazyLock<Uri> = std::sync::LazyLock::new(Uri::default);
         Origin::Client(Asked {
-            client,
+            facts,
             target: &TARGET,
             prefix: "",
         })
@@ -265,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn the_url_is_what_the_client_wrote_for_the_proxy_before_us() {
+        let facts = RequestFacts {
+            scheme: Scheme::HTTPS,
+            host: Some("shop.example".parse().unwrap()),
+            ..client(Some("203.0.113.7:0"))
+        };
+        let headers = injected(Some("/..."), "https://127.0.0.1:80/a?b", &[], whole(&facts));
+        assert_eq!(headers["spin-full-url"], "https://shop.example/a?b");
+        assert_eq!(headers["spin-client-addr"], "203.0.113.7:0");
+    }
+
+    #[test]
     fn a_chained_request_was_not_routed() {
         let sent = [("host", "back.spin.internal")];
         let headers = injected(None, "http://back.spin.internal/x/y", &sent, Origin::Chained);
@@ -292,7 +318,7 @@ mod tests {
         let asked = |target: &'static str| {
             let target: &'static Uri = Box::leak(Box::new(Uri::from_static(target)));
             Origin::Client(Asked {
-                client: &facts,
+                facts: &facts,
                 target,
                 prefix: "/shop",
             })

@@ -12,11 +12,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::{self, Accepting};
+use super::access_log::AccessLog;
 use super::app::HttpApp;
+use super::connections::Connections;
 use super::settings::HttpSettings;
 use super::sites::Sites;
 use crate::net::{Site, SocketFile, remove_stale_socket};
-use crate::tasks;
+use crate::tasks::{self, Ending};
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -70,9 +72,18 @@ pub struct Listeners {
     open: Arc<Mutex<HashMap<Key, Arc<Listener>>>>,
     /// Whoever opens a Unix socket.
     opening_unix: Arc<tokio::sync::Mutex<()>>,
-    settings: Arc<HttpSettings>,
+    shared: Arc<Shared>,
     /// Cancelled when the process is to end, and all apps with it.
     ending: CancellationToken,
+}
+
+/// What all listeners have in common.
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) settings: HttpSettings,
+    pub(super) access_log: Option<AccessLog>,
+    /// Cancelled when balancers are to see that the process will end.
+    pub(super) lame_duck: CancellationToken,
 }
 
 /// What a listener is found by. An app on port 0 has a socket of its own, which it keeps over its versions.
@@ -86,7 +97,8 @@ enum Key {
 pub(super) struct Listener {
     /// The real address, with the port that the kernel chose.
     pub(super) address: ListenAddress,
-    pub(super) settings: Arc<HttpSettings>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connections: Arc<Connections>,
     /// Held for a look or a change, and never across an await.
     sites: RwLock<Sites<Arc<Place>>>,
     /// Apps that have been put behind it and have not ended: their last requests may still be in flight.
@@ -102,13 +114,18 @@ pub(super) struct Place {
 }
 
 impl Listeners {
-    /// None is open yet. `ending` is cancelled when the process is to end, before any app is stopped.
-    pub fn new(settings: HttpSettings, ending: CancellationToken) -> Self {
+    /// None is open yet. `ending` drains when the process is to end, before any app is stopped.
+    pub fn new(settings: HttpSettings, access_log: Option<AccessLog>, ending: &Ending) -> Self {
+        let shared = Shared {
+            settings,
+            access_log,
+            lame_duck: ending.lame_duck().clone(),
+        };
         Self {
             open: Arc::default(),
             opening_unix: Arc::default(),
-            settings: settings.into(),
-            ending,
+            shared: shared.into(),
+            ending: ending.drain().clone(),
         }
     }
 
@@ -146,7 +163,7 @@ impl Listeners {
         let (listener, socket) = match open.get(&key) {
             Some(listener) => (listener.clone(), None),
             None => {
-                let (listener, socket) = bind(address, &self.settings).map_err(error)?;
+                let (listener, socket) = bind(address, &self.shared).map_err(error)?;
                 open.insert(key.clone(), listener.clone());
                 (listener, Some(socket))
             }
@@ -245,10 +262,11 @@ impl Drop for Attached {
 
 impl Listener {
     /// One that no app is behind.
-    pub(super) fn of(address: ListenAddress, settings: &Arc<HttpSettings>) -> Arc<Self> {
+    pub(super) fn of(address: ListenAddress, shared: &Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             address,
-            settings: settings.clone(),
+            shared: shared.clone(),
+            connections: Arc::default(),
             sites: RwLock::default(),
             apps: AtomicUsize::new(0),
             close: CancellationToken::new(),
@@ -277,22 +295,19 @@ impl Listener {
 }
 
 /// Opens the socket.
-fn bind(
-    address: &ListenAddress,
-    settings: &Arc<HttpSettings>,
-) -> std::io::Result<(Arc<Listener>, Accepting)> {
+fn bind(address: &ListenAddress, shared: &Arc<Shared>) -> std::io::Result<(Arc<Listener>, Accepting)> {
     Ok(match address {
         ListenAddress::Tcp(address) => {
             let socket = bind_tcp(*address)?;
             (
-                Listener::of(ListenAddress::Tcp(socket.local_addr()?), settings),
+                Listener::of(ListenAddress::Tcp(socket.local_addr()?), shared),
                 Accepting::Tcp(socket),
             )
         }
         ListenAddress::Unix(path) => {
             let socket = UnixListener::bind(path)?;
             (
-                Listener::of(address.clone(), settings),
+                Listener::of(address.clone(), shared),
                 Accepting::Unix {
                     _file: SocketFile::of(path),
                     socket,

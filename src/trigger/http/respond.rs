@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     GuestFailed,
     /// A method that `fermyon:spin/inbound-http` can't express.
     MethodNotAllowed,
+    /// The client paused for too long within the request's body.
+    TooSlow,
     /// A body that is larger than the app takes, or that has to be held whole and is larger than may be held.
     TooLarge,
     /// More of a target and headers than the app takes.
@@ -53,6 +55,7 @@ impl Refusal {
             Self::BadRequest => "the request names no host, or two, or no path",
             Self::GuestFailed => "the app failed",
             Self::MethodNotAllowed => "the app does not know this method",
+            Self::TooSlow => "the request's body did not come in time",
             Self::TooLarge => "the body is larger than the app takes",
             Self::HeadersTooLarge => "the target and the headers are larger than the app takes",
             Self::TooOften(_) => "the app is asked too often",
@@ -71,6 +74,7 @@ pub(super) fn refuse(refusal: Refusal) -> Response<WasiBody> {
         Refusal::BadRequest => StatusCode::BAD_REQUEST,
         Refusal::GuestFailed => StatusCode::INTERNAL_SERVER_ERROR,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
         Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Refusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -97,7 +97,7 @@ pub(super) async fn collect(body: WasiBody) -> Result<Bytes, GuestError> {
     let collected = Limited::new(body, MAX_HELD).collect().await;
     let collected = collected.map_err(|error| match error.is::<LengthLimitError>() {
         true => GuestError::BodyTooLarge,
-        false => GuestError::InstanceEnded,
+        false => GuestError::BodyBrokeOff,
     });
     Ok(collected?.to_bytes())
 }

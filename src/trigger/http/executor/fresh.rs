@@ -44,21 +44,28 @@ impl FreshInstances {
     ) -> Result<Response<WasiBody>, GuestError> {
         let store = guest.store(depth).map_err(GuestError::Trap)?;
         let (response, responded) = oneshot::channel();
-        let (failure, failed) = oneshot::channel();
-        let gone = client.gone();
+        let (failure, mut failed) = oneshot::channel();
+        let (gone, request_id) = (client.gone(), client.request_id().cloned());
         let meter = store.data().meter().clone();
         let call = meter.drive(self.call(store, request, response, client));
-        let logged = guest.clone();
+        let (logged, name) = (guest.clone(), request_id.clone());
         spawn(guest, gone, async move {
             if let Err(error) = call.await
                 && let Err(error) = failure.send(error)
             {
                 // Nobody waits for it: the response is on its way already.
-                log_failure(&logged, &error);
+                log_failure(&logged, name.as_ref(), &error);
             }
         });
         match responded.await {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => {
+                // From here on the guest's task logs a failure itself; it may have failed since it set the response.
+                failed.close();
+                if let Ok(error) = failed.try_recv() {
+                    log_failure(guest, request_id.as_ref(), &error);
+                }
+                Ok(response)
+            }
             Ok(Err(code)) => Err(GuestError::ErrorCode(format!("{code:?}"))),
             Err(_) => match failed.await {
                 Ok(error) => Err(GuestError::of_engine(error)),

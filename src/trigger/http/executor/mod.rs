@@ -19,6 +19,7 @@ pub(super) use reused::ReusedInstances;
 pub(super) use wagi::{PathMatches, WagiInstances};
 
 use super::exchange::ClientWatch;
+use super::request_id::RequestId;
 use crate::runtime::LimitReached;
 use crate::tasks;
 use crate::trigger::guest::Guest;
@@ -47,6 +48,9 @@ pub(super) enum GuestError {
     /// The cause has been logged where it was known.
     #[error("the instance that had the request ended")]
     InstanceEnded,
+    /// The client left, or took too long.
+    #[error("the request's body broke off")]
+    BodyBrokeOff,
     #[error("the request's method can't be expressed")]
     MethodNotAllowed,
     #[error("the request's body is larger than a guest of this kind can be given")]
@@ -64,13 +68,14 @@ impl GuestError {
 }
 
 /// The one line that a failure of the guest is worth; `{:?}` of an engine's error has the Wasm backtrace.
-pub(super) fn log_failure(guest: &Guest, error: &wasmtime::Error) {
+pub(super) fn log_failure(guest: &Guest, request_id: Option<&RequestId>, error: &wasmtime::Error) {
     if guest.settings.limits.caused(error) {
         return;
     }
     tracing::error!(
         app = %guest.settings.app,
         component = %guest.settings.component,
+        request_id = request_id.map(tracing::field::display),
         error = format!("{error:?}"),
         "the guest failed after its response had begun"
     );

@@ -72,6 +72,7 @@ impl WagiInstances {
             Ok(Some(Ok(Ended::WithError))) => tracing::warn!(
                 app = %guest.settings.app,
                 component = %guest.settings.component,
+                request_id = client.request_id().map(tracing::field::display),
                 "the command returned an error; what it printed is the response all the same"
             ),
             Ok(Some(Ok(Ended::WithCode(code)))) => return Err(GuestError::ExitCode(code)),
