@@ -1,5 +1,6 @@
 //! The composition root: builds the long-lived parts once and wires them.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,15 +15,16 @@ use crate::admin;
 use crate::cli::Bars;
 use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOptions};
 use crate::host::{self, Host};
-use crate::launch::{AppLauncher, Kinds, Parts, Pins};
+use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts};
 use crate::loader::Loader;
-use crate::manifest::Limits;
-use crate::net::HttpClient;
+use crate::manifest::{Address, Limits};
+use crate::net::{HttpClient, KeyPairFiles};
 use crate::oci::{LogProgress, Progress, Puller, PullerConfig, Resolutions, Store};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::tasks::{self, Ending};
 use crate::telemetry;
+use crate::trigger::http::tls::{Acme, AcmeSettings};
 use crate::trigger::http::{AccessLog, AccessLogSettings, AccessLogTarget, HttpSettings, Listeners};
 
 /// The name of this program's directories among those of others.
@@ -58,6 +60,20 @@ pub struct Settings {
     /// For every listener.
     pub http: HttpSettings,
     pub access_log: Option<AccessLogSettings>,
+    pub tls: TlsOptions,
+}
+
+/// What the command line says of TLS.
+#[derive(Debug)]
+pub struct TlsOptions {
+    /// Certificates for clients of apps that bring none of their own, by address.
+    pub addresses: HashMap<Address, KeyPairFiles>,
+    /// Where certificates are ordered; `None`: at Let's Encrypt.
+    pub acme_directory: Option<String>,
+    /// Whom the authority may write to, as URLs.
+    pub acme_contact: Vec<String>,
+    /// Authorities to trust when certificates are ordered, besides the system's.
+    pub acme_ca: Option<PathBuf>,
 }
 
 /// Where the desired state comes from.
@@ -148,6 +164,7 @@ async fn run(settings: Settings) -> Result<ExitCode> {
     let supervisor_settings = SupervisorSettings {
         drain_timeout: settings.drain_timeout,
         last_good_dir,
+        tls_addresses: settings.tls.addresses.keys().cloned().collect(),
     };
     let (supervisor, status) = Supervisor::start(launcher, supervisor_settings, updates);
     let socket = match &settings.socket {
@@ -246,6 +263,12 @@ fn launcher(
         Some(file) => RuntimeConfig::read(file)?,
         None => RuntimeConfig::default(),
     };
+    let acme = Acme::new(AcmeSettings {
+        directory: settings.tls.acme_directory.clone(),
+        contact: settings.tls.acme_contact.clone(),
+        ca: settings.tls.acme_ca.clone(),
+        data_dir: directories.data.join("acme"),
+    })?;
     let runtime = Runtime::new(host::link)?;
     let loader = Loader::new(&runtime, store.clone())?;
     let pins = Pins::new(store, directories.data.display().to_string());
@@ -258,7 +281,8 @@ fn launcher(
         host,
         client: HttpClient::with_system_roots(),
         runtime_config,
-        listeners: Listeners::new(settings.http.clone(), access_log, ending),
+        listeners: Listeners::new(settings.http.clone(), access_log, &acme, ending),
+        tls: TlsParts::new(acme, settings.tls.addresses.clone()),
         kinds: Kinds::default(),
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,

@@ -36,6 +36,7 @@
 //! | one for each running version of an app | the supervisor, by an abort handle | drained, then aborted |
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
 //! | the writer of the access log, a thread | [`trigger::http::AccessLog`] | at the end of the process |
+//! | one that looks at all files for TLS; one for each name that certificates are ordered for | [`trigger::http::tls`] | with the process; when no app has the name |
 //! | one for each subscription (Redis, MQTT, SQS) and each app's schedules | its slot in [`trigger`] | when no version of the app is behind it |
 //! | one for each connection to a database or broker | its pool in [`host`] | with the connection |
 //! | one that closes idle connections, for each such pool | the pool | with the pool |

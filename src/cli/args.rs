@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 
+use super::tls::TlsArgs;
 use crate::daemon::{Settings, Source};
 use crate::manifest::Limits;
 use crate::net::PeerNetwork;
@@ -94,6 +95,8 @@ struct ServeOptions {
     limits: Limits,
     #[command(flatten)]
     http: HttpOptions,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// The admin socket [default: one for each directory, in the user's runtime directory]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -218,6 +221,7 @@ impl ServeOptions {
             runtime_config: self.runtime_config,
             limits: self.limits,
             socket: self.socket,
+            tls: self.tls.options(),
             access_log: self.http.access_log(),
             http: self.http.settings(),
         }

@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod progress;
 mod table;
+mod tls;
 
 pub use args::{Lepton, Tauon, TauonAction};
 pub use command::command_main;

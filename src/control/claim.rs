@@ -1,6 +1,6 @@
 //! What an app's file claims: hosts and paths at an address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::manifest::{Address, AppSpec};
@@ -12,29 +12,49 @@ use crate::net::Location;
 pub(crate) struct Spot {
     pub(crate) address: Address,
     pub(crate) location: Location,
+    /// An address speaks TLS, or it does not.
+    pub(crate) tls: bool,
 }
 
 impl Spot {
     pub(crate) fn conflicts_with(&self, other: &Spot) -> bool {
         self.address.conflicts_with(&other.address)
-            && (self.address != other.address || self.location == other.location)
+            && (self.address != other.address || self.location == other.location || self.tls != other.tls)
     }
 }
 
-/// All that an app claims. Empty for one without an address, or on any free port: that is in nobody's way.
+/// All that an app claims, where it is sent on from included. Empty for one without an address, or on any free port: that is in nobody's way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Claim(Vec<Spot>);
 
 impl Claim {
     pub(crate) fn of(spec: &AppSpec) -> Claim {
-        if Key::of(&spec.address).is_none() {
-            return Claim::default();
-        }
-        let spots = spec.site.locations().map(|location| Spot {
-            address: spec.address.clone(),
-            location,
+        let from = spec.tls.as_ref().and_then(|tls| tls.redirect_from.as_ref());
+        let addresses = [(Some(&spec.address), spec.tls.is_some()), (from, false)];
+        let spots = addresses.into_iter().flat_map(|(address, tls)| {
+            let address = address.filter(|address| Key::of(address).is_some());
+            address.into_iter().flat_map(move |address| {
+                spec.site.locations().map(move |location| Spot {
+                    address: address.clone(),
+                    location,
+                    tls,
+                })
+            })
         });
         Claim(spots.collect())
+    }
+
+    /// The same where the daemon has certificates for these addresses.
+    pub(crate) fn with_tls_at(mut self, addresses: &HashSet<Address>) -> Claim {
+        for spot in &mut self.0 {
+            spot.tls |= addresses.contains(&spot.address);
+        }
+        self
+    }
+
+    /// The addresses, each once.
+    pub(crate) fn addresses(&self) -> HashSet<&Address> {
+        self.0.iter().map(|spot| &spot.address).collect()
     }
 
     pub(crate) fn spots(&self) -> &[Spot] {

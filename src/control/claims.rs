@@ -3,10 +3,10 @@
 //! An app claims what its newest valid file asks for, whether it runs yet or not; it gets all of it, or waits. The work for
 //! one app grows with the number of claims that are in conflict with its own, and not with the number of apps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::claim::{ByAddress, Claim, Spot};
-use crate::manifest::AppId;
+use crate::manifest::{Address, AppId, AppSpec};
 use crate::net::Location;
 
 /// When an app made its claim, and which app: older claims first.
@@ -19,6 +19,8 @@ pub(crate) struct Claims {
     granted: Index,
     waiting: Index,
     turns: u64,
+    /// Where the daemon has certificates, so that every app speaks TLS.
+    tls_addresses: HashSet<Address>,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,15 @@ struct Index {
 struct AtAddress {
     all: BTreeSet<Turn>,
     locations: HashMap<Location, BTreeSet<Turn>>,
+    /// Those with TLS, and those without.
+    tls: BTreeSet<Turn>,
+    plain: BTreeSet<Turn>,
+}
+
+impl AtAddress {
+    fn with_tls(&mut self, tls: bool) -> &mut BTreeSet<Turn> {
+        if tls { &mut self.tls } else { &mut self.plain }
+    }
 }
 
 /// Whose claims may be granted after another was given up: see [`Claims::settle`].
@@ -46,6 +57,18 @@ struct AtAddress {
 pub(crate) struct Touched(pub(crate) Vec<AppId>);
 
 impl Claims {
+    pub(crate) fn new(tls_addresses: HashSet<Address>) -> Self {
+        Self {
+            tls_addresses,
+            ..Self::default()
+        }
+    }
+
+    /// What the file of an app asks for here.
+    pub(crate) fn of(&self, spec: &AppSpec) -> Claim {
+        Claim::of(spec).with_tls_at(&self.tls_addresses)
+    }
+
     /// Gives up what `id` claims.
     pub(crate) fn release(&mut self, id: &AppId) -> Touched {
         let Some(made) = self.apps.remove(id) else {
@@ -126,9 +149,15 @@ impl Claims {
 
 impl Index {
     fn add(&mut self, claim: &Claim, turn: &Turn) {
-        for Spot { address, location } in claim.spots() {
+        for Spot {
+            address,
+            location,
+            tls,
+        } in claim.spots()
+        {
             let add = |at_address: &mut AtAddress| {
                 at_address.all.insert(turn.clone());
+                at_address.with_tls(*tls).insert(turn.clone());
                 let turns = at_address.locations.entry(location.clone()).or_default();
                 turns.insert(turn.clone())
             };
@@ -137,9 +166,15 @@ impl Index {
     }
 
     fn remove(&mut self, claim: &Claim, turn: &Turn) {
-        for Spot { address, location } in claim.spots() {
+        for Spot {
+            address,
+            location,
+            tls,
+        } in claim.spots()
+        {
             let remove = |at_address: &mut AtAddress| {
                 at_address.all.remove(turn);
+                at_address.with_tls(*tls).remove(turn);
                 if let Some(turns) = at_address.locations.get_mut(location) {
                     turns.remove(turn);
                     if turns.is_empty() {
@@ -154,11 +189,17 @@ impl Index {
 
     /// In sets of one or more, each app perhaps in several of them.
     fn conflicting<'a>(&'a self, claim: &Claim) -> impl Iterator<Item = &'a BTreeSet<Turn>> {
-        claim.spots().iter().flat_map(move |Spot { address, location }| {
-            let same = self.addresses.get(address);
-            let same = same.and_then(|at_address| at_address.locations.get(location));
-            let beside = self.addresses.beside(address).map(|at_address| &at_address.all);
-            same.into_iter().chain(beside)
+        claim.spots().iter().flat_map(move |spot| {
+            let same = self.addresses.get(&spot.address);
+            let location = same.and_then(|at_address| at_address.locations.get(&spot.location));
+            let otherwise = same.map(|at_address| match spot.tls {
+                true => &at_address.plain,
+                false => &at_address.tls,
+            });
+            let beside = self.addresses.beside(&spot.address);
+            let beside = beside.map(|at_address| &at_address.all);
+            let all = location.into_iter().chain(otherwise).chain(beside);
+            all.filter(|turns| !turns.is_empty())
         })
     }
 }
@@ -287,6 +328,41 @@ mod tests {
         assert_eq!(holder(&claims, "wide"), Some("b"));
         release(&mut claims, "b");
         assert_eq!(holder(&claims, "wide"), None);
+    }
+
+    #[test]
+    fn an_address_speaks_tls_for_all_its_apps_or_for_none() {
+        let tls = r#""tls": {"cert": "c", "key": "k"}"#;
+        let mut claims = Claims::default();
+        claim(&mut claims, "a", &format!(r#"0.0.0.0:443 , "host": "a", {tls}"#));
+        claim(&mut claims, "b", r#"0.0.0.0:443 , "host": "b""#);
+        assert_eq!(holder(&claims, "b"), Some("a"));
+        // Both change their minds.
+        release(&mut claims, "a");
+        claim(&mut claims, "a", r#"0.0.0.0:443 , "host": "a""#);
+        assert_eq!((holder(&claims, "a"), holder(&claims, "b")), (None, None));
+        let from = r#""tls": {"cert": "c", "key": "k", "redirect_from": "0.0.0.0:443"}"#;
+        claim(
+            &mut claims,
+            "c",
+            &format!(r#"0.0.0.0:8443 , "host": "c", {from}"#),
+        );
+        assert_eq!(holder(&claims, "c"), None, "what is sent on comes by plain http");
+        claim(
+            &mut claims,
+            "d",
+            &format!(r#"0.0.0.0:9443 , "host": "a", {from}"#),
+        );
+        assert_eq!(holder(&claims, "d"), Some("a"));
+
+        let spec = r#"{"reference": "a/b", "address": "0.0.0.0:443", "host": "b"}"#;
+        let plain = parse_app(spec, Path::new("/a.json")).unwrap();
+        let mut claims = Claims::new([plain.address.clone()].into());
+        claim(&mut claims, "a", &format!(r#"0.0.0.0:443 , "host": "a", {tls}"#));
+        let plain = claims.of(&plain);
+        claims.claim(&id("b"), plain);
+        claims.settle([&id("b")]);
+        assert_eq!(holder(&claims, "b"), None, "the daemon's certificate is for it");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::manifest::{AppId, AppSpec};
@@ -86,6 +86,8 @@ pub struct Running {
     pub task: JoinHandle<()>,
     /// For an app with commands: how they ended. The task goes on until it is stopped.
     pub finished: Option<oneshot::Receiver<Finished>>,
+    /// Why it does not serve as its file asks although it runs; `None` as long as it does.
+    pub trouble: Option<watch::Receiver<Option<String>>>,
     /// Stops it: requests in flight have this long. The task detaches from its listener, but only if it is still the
     /// app behind it, drains, and aborts what is left.
     pub stop: oneshot::Sender<Duration>,

@@ -46,6 +46,7 @@ pub use launcher::{
 };
 pub use list::watch_list;
 pub use lock::{LockError, SourceLock};
+pub(crate) use resolve::resolve;
 pub use settle::Patience;
 pub use status::{AppState, AppStatus, Status};
 pub use supervisor::{Supervisor, SupervisorHandle, SupervisorSettings};

@@ -6,9 +6,11 @@ use crate::app::AppError;
 use crate::control::{LaunchError, LaunchErrorKind};
 use crate::host::{InterfaceError, PermissionError};
 use crate::loader::ComponentError;
+use crate::manifest::Address;
 use crate::net::TlsError;
 use crate::oci::{DigestError, OciError};
 use crate::runtime_config::RuntimeConfigError;
+use crate::trigger::http::tls;
 use crate::trigger::http::{BindError, HealthError, PrepareError};
 use crate::trigger::{self, PlanError};
 use crate::variables::{ConfiguredProviderError, VariableError};
@@ -55,6 +57,14 @@ pub enum LaunchFailure {
         "the app has HTTP triggers, and its file has no address: add for instance \"address\": \"127.0.0.1:3000\""
     )]
     NoAddress,
+    #[error("TLS, as the app file or --tls asks for it, can't be spoken")]
+    Tls(#[from] tls::TlsError),
+    #[error("the address of `redirect_from` can't be had")]
+    Redirect(#[source] LaunchError),
+    #[error(
+        "`redirect_from` is {0}, which speaks TLS by --tls; plain http needs another, such as \"0.0.0.0:80\""
+    )]
+    RedirectFromTls(Address),
     #[error(transparent)]
     Health(#[from] HealthError),
     #[error("the app file has \"health\", and the app no HTTP trigger that could answer: remove it")]

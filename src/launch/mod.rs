@@ -10,6 +10,7 @@ mod components;
 mod error;
 mod pins;
 mod pipe;
+mod tls;
 mod triggers;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub use error::LaunchFailure;
 pub use pins::Pins;
 pub use pipe::PreparedApp;
+pub use tls::TlsParts;
 pub use triggers::Kinds;
 
 use wasmtime_wasi_http::WasiBody;
@@ -53,6 +55,7 @@ pub struct Parts {
     /// The daemon's, for every app.
     pub runtime_config: RuntimeConfig,
     pub listeners: Listeners,
+    pub tls: TlsParts,
     pub kinds: Kinds,
     /// Where relative state directories are.
     pub state_root: PathBuf,
@@ -117,13 +120,16 @@ impl Launcher for AppLauncher {
     ) -> Result<Running, LaunchError> {
         let PreparedApp {
             triggers,
+            tls,
             digest,
             once,
             pins,
             lease,
         } = prepared;
         let routes = triggers.routes();
-        let started = triggers.start(&self.parts, address, &spec.site, done).await?;
+        let started = triggers
+            .start(&self.parts, address, &spec.site, tls, done)
+            .await?;
         let mut served: Vec<String> = Vec::new();
         if let Some(http) = &started.http {
             for url in &http.urls {
@@ -158,6 +164,7 @@ impl Launcher for AppLauncher {
             Some(http) => http.address.to_string(),
             None => NO_ADDRESS.into(),
         };
+        let trouble = started.http.as_ref().and_then(|http| http.trouble.clone());
         let (triggers, stop, finished) = started.run(once);
         let all_pins = self.parts.pins.clone();
         let task = tasks::spawn("app", async move {
@@ -177,6 +184,7 @@ impl Launcher for AppLauncher {
             routes: served,
             task,
             finished,
+            trouble,
             stop,
         })
     }

@@ -13,11 +13,14 @@ use crate::manifest::{Address, AppSpec};
 use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
 use crate::trigger::AppInput;
+use crate::trigger::http::tls::EndpointTls;
 use crate::variables::{Declared, Environment, Provider, Values, Variables, configured_providers};
 
 /// An app that is ready to serve, and what it needs of the store.
 pub struct PreparedApp {
     pub(super) triggers: PreparedTriggers,
+    /// `None`: clients are met by plain http.
+    pub(super) tls: Option<EndpointTls>,
     pub(super) digest: Digest,
     /// It has a command, which runs once.
     pub(super) once: bool,
@@ -138,6 +141,10 @@ impl Parts {
         if plans.has_http() && spec.address == Address::Absent {
             return Err(LaunchFailure::NoAddress);
         }
+        let tls = match plans.has_http() {
+            true => self.tls.prepare(spec).await?,
+            false => None,
+        };
         let once = plans.has_command();
         let variables = Arc::new(self.variables(id, spec, &app, &config)?);
         variables.check_required().await?;
@@ -159,6 +166,7 @@ impl Parts {
         };
         Ok(PreparedApp {
             triggers: plans.prepare(self, &input, spec.health.as_ref()).await?,
+            tls,
             digest,
             once,
             pins,

@@ -16,6 +16,7 @@ use crate::net::Site;
 use crate::tasks;
 use crate::trigger::command::{self, CommandApp, CommandOutcome, CommandPlan};
 use crate::trigger::cron::CronShared;
+use crate::trigger::http::tls::EndpointTls;
 use crate::trigger::http::{self, HttpApp, HttpPlan, ListenAddress, RunningHttp};
 use crate::trigger::mqtt::MqttShared;
 use crate::trigger::redis::RedisShared;
@@ -168,6 +169,7 @@ impl PreparedTriggers {
         parts: &Parts,
         address: ResolvedAddress,
         site: &Site,
+        tls: Option<EndpointTls>,
         done: bool,
     ) -> Result<Started, LaunchFailure> {
         let http = match self.http {
@@ -177,7 +179,7 @@ impl PreparedTriggers {
                     ResolvedAddress::Unix(path) => ListenAddress::Unix(path),
                     ResolvedAddress::Absent => return Err(LaunchFailure::NoAddress),
                 };
-                Some(http::start(&parts.listeners, &address, site, app).await?)
+                Some(http::start(&parts.listeners, &address, site, app, tls).await?)
             }
             None => None,
         };

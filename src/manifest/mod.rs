@@ -17,6 +17,7 @@
 //! | `runtime_config` | what stands behind its stores and databases: Spin's TOML file, or the same content | the daemon's |
 //! | `timezone` | of its cron triggers' schedules | UTC |
 //! | `limits` | what it may use, see [`Limits`] | the daemon's |
+//! | `tls` | how it is met by TLS, see [`Tls`] | plain http |
 //! | `$schema` | ignored | |
 //!
 //! Relative paths in it, but for `state_dir`, are relative to the file's directory.
@@ -41,6 +42,7 @@ mod health;
 mod limits;
 mod list;
 mod raw;
+mod tls;
 mod values;
 
 pub use address::{Address, AddressError};
@@ -48,6 +50,8 @@ pub use error::ManifestError;
 pub use health::HealthCheck;
 pub use limits::{Limit, Limits, Rate};
 pub use list::{ListEntry, parse_list};
+pub use tls::Tls;
+pub(crate) use tls::{contact as parse_acme_contact, directory as parse_acme_directory};
 
 /// The name of one app: its file's stem, or the name of an entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +109,8 @@ pub struct AppSpec {
     pub timezone: Option<chrono_tz::Tz>,
     /// What it may use; over the daemon's.
     pub limits: Limits,
+    /// How it is met by TLS; `None`: by plain http, or as the daemon's options say for its address.
+    pub tls: Option<Tls>,
 }
 
 /// When a reference that may move (a tag, an image layout) is resolved again.

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 
 use super::health::{Health, HealthCheck};
 use super::limits::{self, Limits};
+use super::tls::{Tls, TlsMember};
 use super::values::{Configuration, Delay, Hosts, Named, Policy, Switch, Table};
 use super::{Address, AppId, AppSpec, PullPolicy};
 use crate::net::{HostPattern, PathPrefix, Site};
@@ -36,6 +37,7 @@ const MEMBERS: &[&str] = &[
     "runtime_config",
     "timezone",
     "limits",
+    "tls",
 ];
 /// How alike (0 to 1) a wrong name must be to one that was probably meant.
 const LIKENESS: f64 = 0.7;
@@ -74,6 +76,10 @@ impl<'de> Visitor<'de> for App<'_> {
             members.read(name, &mut map, self.base_dir)?;
         }
         let site = members.site()?;
+        if let Some(tls) = &members.tls {
+            tls.fits(members.address.as_ref(), &site)
+                .map_err(M::Error::custom)?;
+        }
         Ok(AppSpec {
             reference: members.reference.ok_or_else(missing_reference)?,
             address: members.address.unwrap_or(Address::Absent),
@@ -90,6 +96,7 @@ impl<'de> Visitor<'de> for App<'_> {
             runtime_config: members.runtime_config,
             timezone: members.timezone,
             limits: members.limits.unwrap_or_default(),
+            tls: members.tls,
         })
     }
 }
@@ -111,6 +118,7 @@ struct Members {
     runtime_config: Option<RuntimeConfigSource>,
     timezone: Option<Tz>,
     limits: Option<Limits>,
+    tls: Option<Tls>,
 }
 
 impl Members {
@@ -145,6 +153,7 @@ impl Members {
             "runtime_config" => put(&mut self.runtime_config, name, map, Configuration { base_dir }),
             "timezone" => put(&mut self.timezone, name, map, Named::text(name, timezone)),
             "limits" => put(&mut self.limits, name, map, limits::Object),
+            "tls" => put(&mut self.tls, name, map, TlsMember { base_dir }),
             // `$schema`: for editors.
             _ => map.next_value::<IgnoredAny>().map(drop),
         }

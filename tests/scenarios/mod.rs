@@ -1,6 +1,7 @@
 //! One file for each part of the issue that they cover.
 
 mod access_log;
+mod acme;
 mod addresses;
 mod artifacts;
 mod aws;
@@ -33,5 +34,7 @@ mod sites;
 mod sockets;
 mod status;
 mod telemetry;
+mod tls;
+mod tls_files;
 mod vault;
 mod wagi;

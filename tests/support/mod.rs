@@ -16,6 +16,7 @@ pub mod mosquitto;
 pub mod moto;
 pub mod mysql;
 pub mod openbao;
+pub mod pebble;
 pub mod peer;
 pub mod postgres;
 pub mod raw;
@@ -24,6 +25,7 @@ pub mod registry;
 pub mod relay;
 pub mod status;
 pub mod tls;
+pub mod tls_client;
 pub mod tokens;
 pub mod wait;
 

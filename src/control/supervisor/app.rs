@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::backoff::Backoff;
 use crate::control::claim::Claim;
+use crate::control::claims::Claims;
 use crate::control::launcher::{Finished, LaunchError, LaunchErrorKind, Version};
 use crate::control::plan::{Actual, Desired};
 use crate::control::status::{AppState, AppStatus, timestamp};
@@ -36,6 +37,8 @@ pub(super) struct Live {
     pub(super) fallback: bool,
     /// How its commands ended.
     pub(super) finished: Option<Finished>,
+    /// Why it does not serve as its file asks although it runs.
+    pub(super) trouble: Option<String>,
 }
 
 /// An attempt at another [`Live`].
@@ -169,13 +172,13 @@ impl App {
     }
 
     /// What the app claims: by its newest valid file, or by what served before the restart.
-    pub(super) fn claim(&self) -> Option<Claim> {
+    pub(super) fn claim(&self, claims: &Claims) -> Option<Claim> {
         let spec = self
             .spec
             .as_ref()
             .or(self.remembered.as_ref().map(|(spec, _)| spec));
         spec.filter(|spec| self.present && spec.enabled)
-            .map(|spec| Claim::of(spec))
+            .map(|spec| claims.of(spec))
     }
 
     /// Nothing is left of it.
@@ -200,7 +203,8 @@ impl App {
         let trouble = self.trouble.as_ref().map(|error| error.message.as_str());
         let command = self.live.as_ref().and_then(|live| live.finished.as_ref());
         let command = command.and_then(|finished| finished.outcome.as_ref().err());
-        let trouble = trouble.or(command.map(String::as_str));
+        let running = self.live.as_ref().and_then(|live| live.trouble.as_deref());
+        let trouble = trouble.or(command.map(String::as_str)).or(running);
         match (&self.file_problem, &self.waits, trouble) {
             (Some(file), _, Some(trouble)) => Some(format!("{file}; and the version before it: {trouble}")),
             (Some(reason), ..) | (None, Some(reason), _) => Some(reason.clone()),

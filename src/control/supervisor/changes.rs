@@ -111,7 +111,7 @@ impl<L: Launcher> Supervisor<L> {
         let mut moving = Vec::new();
         for id in &ids {
             let Some(app) = self.apps.get(id) else { continue };
-            let wanted = app.claim();
+            let wanted = app.claim(&self.claims);
             if wanted
                 .as_ref()
                 .is_some_and(|wanted| self.claims.claims(id, wanted))
@@ -162,6 +162,15 @@ impl<L: Launcher> Supervisor<L> {
             let other = &theirs.address;
             return format!(
                 "address {address} can't be open beside {other}, which is {held}; {free}, and shares an address that is written in the same way"
+            );
+        }
+        if own.tls != theirs.tls && own.location != theirs.location {
+            let (other, one) = match own.tls {
+                true => ("plain http", "TLS"),
+                false => ("TLS", "plain http"),
+            };
+            return format!(
+                "address {address} speaks {other} for what is {held}, and can't speak {one} too; {free}, and shares the address if both have \"tls\" or neither"
             );
         }
         let share = "with a \"host\" or \"path\" of its own it shares the address";

@@ -208,6 +208,7 @@ impl Launcher for Fake {
             routes,
             task,
             finished: self.world(|world| finished(world, &spec.reference.to_string(), done)),
+            trouble: None,
             stop,
         })
     }

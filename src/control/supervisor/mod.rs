@@ -12,7 +12,7 @@
 //! | `resolving.rs` | whether a tag has moved |
 //! | `app.rs`, `serving.rs` | what is known of an app, of an address |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::claims::Claims;
 use super::last_good::LastGood;
 use super::launcher::Launcher;
 use super::status::Status;
-use crate::manifest::AppId;
+use crate::manifest::{Address, AppId};
 use crate::tasks;
 
 mod app;
@@ -53,6 +53,8 @@ pub struct SupervisorSettings {
     pub drain_timeout: Duration,
     /// Where the last good version of each app is kept; of this source only, since it is kept by the app's name.
     pub last_good_dir: PathBuf,
+    /// Where every app is met by TLS, with the daemon's certificates if it has none of its own.
+    pub tls_addresses: HashSet<Address>,
 }
 
 enum Command {
@@ -129,9 +131,9 @@ impl<L: Launcher> Supervisor<L> {
         let (last_good, last_good_task) = LastGood::open(settings.last_good_dir.clone());
         let supervisor = Supervisor {
             launcher,
+            claims: Claims::new(settings.tls_addresses.clone()),
             settings,
             apps: BTreeMap::new(),
-            claims: Claims::default(),
             serving: Serving::default(),
             lingering: Vec::new(),
             timers: BTreeSet::new(),

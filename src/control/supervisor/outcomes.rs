@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Supervisor;
@@ -43,6 +44,12 @@ pub(super) enum Report<P> {
     Ended { id: AppId, run: u64, panicked: bool },
     /// An app's commands have ended.
     Finished { id: AppId, run: u64, finished: Finished },
+    /// A run serves otherwise than its file asks, or does so no longer.
+    Troubled {
+        id: AppId,
+        run: u64,
+        trouble: Option<String>,
+    },
     /// A stopped run is gone.
     Drained { id: AppId },
     Resolved {
@@ -71,6 +78,7 @@ impl<L: Launcher> Supervisor<L> {
             }
             Report::Ended { id, run, panicked } => self.ended(&id, run, panicked),
             Report::Finished { id, run, finished } => self.finished(&id, run, finished),
+            Report::Troubled { id, run, trouble } => self.troubled(&id, run, trouble),
             Report::Drained { id } => self.drained(&id),
             Report::Resolved { id, spec, outcome } => self.resolved(&id, &spec, outcome),
         }
@@ -106,7 +114,7 @@ impl<L: Launcher> Supervisor<L> {
 
     /// Whether the last good version may have its place: its own claim, or one that happens to be free.
     fn may_fall_back(&self, id: &AppId, spec: &AppSpec) -> bool {
-        self.claims.holder(id, &Claim::of(spec)).is_none()
+        self.claims.holder(id, &self.claims.of(spec)).is_none()
     }
 
     fn activated(
@@ -168,7 +176,18 @@ impl<L: Launcher> Supervisor<L> {
             began: tokio::time::Instant::now(),
             fallback,
             finished: None,
+            trouble: running
+                .trouble
+                .as_ref()
+                .and_then(|trouble| trouble.borrow().clone()),
         };
+        if let Some(trouble) = running.trouble {
+            let report = pass_on(trouble, id.clone(), run, self.reports.clone());
+            let ended = ended.clone();
+            tasks::spawn("app trouble", async move {
+                ended.run_until_cancelled(report).await;
+            });
+        }
         if let Some(finished) = running.finished {
             let (owner, reports) = (id.clone(), self.reports.clone());
             tasks::spawn("app commands", async move {
@@ -251,6 +270,14 @@ impl<L: Launcher> Supervisor<L> {
         self.publish(id);
     }
 
+    fn troubled(&mut self, id: &AppId, run: u64, trouble: Option<String>) {
+        let live = self.apps.get_mut(id).and_then(|app| app.live.as_mut());
+        if let Some(live) = live.filter(|live| live.run == run) {
+            live.trouble = trouble;
+            self.publish(id);
+        }
+    }
+
     fn ended(&mut self, id: &AppId, run: u64, panicked: bool) {
         let Some(live) = self.take_run(id, run) else {
             return;
@@ -290,5 +317,20 @@ impl<L: Launcher> Supervisor<L> {
         app.trouble = Some(error);
         app.retry = Some(retry);
         self.wake(retry.instant, id);
+    }
+}
+
+/// Reports each change of a run's trouble, until there can be none.
+async fn pass_on<P>(
+    mut trouble: watch::Receiver<Option<String>>,
+    id: AppId,
+    run: u64,
+    reports: mpsc::UnboundedSender<Report<P>>,
+) {
+    while trouble.changed().await.is_ok() {
+        let trouble = trouble.borrow_and_update().clone();
+        let id = id.clone();
+        // The supervisor may have ended.
+        let _ = reports.send(Report::Troubled { id, run, trouble });
     }
 }

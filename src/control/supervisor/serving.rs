@@ -31,7 +31,10 @@ impl Serving {
     /// A run is where it claims to be, in place of whoever was there. Gives the runs that have nothing left.
     pub(super) fn add(&mut self, run: u64, owner: &AppId, claim: Claim) -> Vec<Served> {
         let mut displaced = BTreeSet::new();
-        for Spot { address, location } in claim.spots() {
+        for Spot {
+            address, location, ..
+        } in claim.spots()
+        {
             let add = |at_address: &mut AtAddress| {
                 at_address.runs.insert(run);
                 at_address.locations.insert(location.clone(), run)
@@ -49,7 +52,10 @@ impl Serving {
         let Some(served) = self.runs.remove(&run) else {
             return;
         };
-        for Spot { address, location } in served.claim.spots() {
+        for Spot {
+            address, location, ..
+        } in served.claim.spots()
+        {
             let remove = |at_address: &mut AtAddress| {
                 at_address.runs.remove(&run);
                 if at_address.locations.get(location) == Some(&run) {

@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use super::Supervisor;
 use super::app::{Stage, Work};
 use super::outcomes::{Ready, Report};
+use crate::control::claim::Claim;
 use crate::control::last_good::Kept;
 use crate::control::launcher::{LaunchError, Launcher, ResolvedAddress, Version};
 use crate::control::plan::{Desired, Step, decide};
@@ -183,7 +184,9 @@ impl<L: Launcher> Supervisor<L> {
 
     /// Puts a prepared app behind its address. Its own task, since it is not to be dropped half-way.
     pub(super) fn activate(&mut self, id: &AppId, generation: u64, ready: Ready<L::Prepared>) {
-        self.make_way(id, &ready.spec.address);
+        for address in Claim::of(&ready.spec).addresses() {
+            self.make_way(id, address);
+        }
         let Some(app) = self.apps.get_mut(id) else { return };
         let (mut fallback, mut asked_anew) = (false, false);
         if let Some(work) = &mut app.work {

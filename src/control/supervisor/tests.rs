@@ -1,5 +1,6 @@
 //! Paused time: delays pass at once, and every wait is for an observed status.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +62,7 @@ impl House {
         let settings = SupervisorSettings {
             drain_timeout: DRAIN,
             last_good_dir: data.path().to_owned(),
+            tls_addresses: HashSet::new(),
         };
         let (handle, status) = Supervisor::start(fake.clone(), settings, queue);
         House {
@@ -592,6 +594,7 @@ async fn files_in_a_directory_become_apps_behind_addresses() {
     let settings = SupervisorSettings {
         drain_timeout: DRAIN,
         last_good_dir: data.path().to_owned(),
+        tls_addresses: HashSet::new(),
     };
     let (handle, status) = Supervisor::start(fake.clone(), settings, updates);
     let (unused, _) = mpsc::channel(1);

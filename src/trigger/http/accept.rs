@@ -24,17 +24,24 @@ use super::admission::MAX_HEADERS;
 use super::client::{ClientFacts, RequestFacts};
 use super::connections::Counted;
 use super::host;
-use super::listener::Listener;
+use super::listener::{ListenAddress, Listener, Role};
 use super::proxy::{self, Proxied, ProxyError};
 use super::request_id::{REQUEST_ID, RequestId};
-use super::respond::{GOING, Refusal, explain, refuse};
+use super::respond::{self, GOING, Refusal, explain, refuse};
+use super::settings::HttpSettings;
 use super::timeouts::{Activity, Heard, InFlight, Overdue, Pace, TimedBody, Watchdog};
+use super::tls::{TlsFacts, location};
 use crate::net::SocketFile;
 use crate::tasks;
 
 /// How often a silent HTTP/2 connection is asked whether it is alive, and how long it may take to answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What clients are told whose handshake was for a host that demands other certificates.
+const OTHER_AUTHORITY: &str =
+    "the host demands a client certificate, and this connection was made without; make one for the host";
+/// What a client is told at an address that only sends on to https, if it has come by https.
+const SECURE_ALREADY: &str = "the request came by https, and this address only sends others there";
 /// Pause after the process has run out of descriptors or memory: accepting at once would fail again.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -164,27 +171,55 @@ impl Connection {
         });
     }
 
+    /// Meets the client as its address does: with TLS, or at once. `None`: it is gone, or has to go.
+    async fn meet(self, listener: &Listener) -> Option<(Box<dyn Stream>, Arc<ClientFacts>)> {
+        let Self { stream, peer } = self;
+        let facts = |scheme, tls| Arc::new(ClientFacts { peer, scheme, tls });
+        if !listener.is_secure() {
+            return Some((stream, facts(Scheme::HTTP, TlsFacts::default())));
+        }
+        let choose = |name: Option<&str>| listener.find_tls(name);
+        match listener
+            .handshakes
+            .accept(stream, &listener.shared.challenges, choose)
+            .await
+        {
+            Ok(Some((stream, tls))) => Some((Box::new(stream), facts(Scheme::HTTPS, tls))),
+            Ok(None) => None,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(address = %listener.address, error, "no TLS with a client");
+                None
+            }
+        }
+    }
+
     /// From the client's first byte to its last response.
     async fn run(self, listener: &Arc<Listener>, mut counted: Counted, finish: CancellationToken) {
         let settings = &listener.shared.settings;
         let Some(connection) = self.unwrap_proxied(listener).await else {
             return;
         };
-        let client = Arc::new(ClientFacts {
-            peer: connection.peer,
-            scheme: Scheme::HTTP,
-        });
-        // A trusted proxy has the connections of many clients.
-        let own = client.ip().filter(|ip| {
-            let ip = Some(*ip);
-            !settings.trusted_proxies.iter().any(|proxy| proxy.contains(ip))
-        });
-        if let (Some(ip), Some(most)) = (own, settings.max_connections_per_client)
-            && !counted.admit_client(ip, most, &listener.address)
-        {
+        if !connection.admit_client(settings, &mut counted, &listener.address) {
             return;
         }
-        serve_http(connection.stream, listener, client, finish).await;
+        if let Some((stream, client)) = connection.meet(listener).await {
+            serve_http(stream, listener, client, finish).await;
+        }
+    }
+
+    /// Whether its client may have one more. Clients of Unix sockets have no address to count by, and a trusted proxy has the
+    /// connections of many clients.
+    fn admit_client(&self, settings: &HttpSettings, counted: &mut Counted, address: &ListenAddress) -> bool {
+        let (Some(peer), Some(most)) = (self.peer, settings.max_connections_per_client) else {
+            return true;
+        };
+        let ip = peer.ip();
+        let is_proxy = settings
+            .trusted_proxies
+            .iter()
+            .any(|proxy| proxy.contains(Some(ip)));
+        is_proxy || counted.admit_client(ip, most, address)
     }
 
     /// The connection as the balancer has it that passes it on; as it is, where no balancer is expected.
@@ -279,7 +314,7 @@ async fn respond(
     let (mut response, record) = match facts {
         Ok(facts) => {
             let mut record = begin(&facts);
-            let response = answer(&listener, request, &facts, record.as_mut()).await;
+            let response = answer(&listener, request, &client, &facts, record.as_mut()).await;
             (response, record)
         }
         Err(unbelievable) => {
@@ -299,9 +334,14 @@ async fn respond(
 async fn answer(
     listener: &Listener,
     request: Request<Incoming>,
+    client: &ClientFacts,
     facts: &RequestFacts,
     mut record: Option<&mut Record>,
 ) -> Response<WasiBody> {
+    // Before any app: the authority looks where the name leads, whatever is there.
+    if let Some(answer) = listener.shared.challenges.request(request.uri().path()) {
+        return respond::challenge(answer);
+    }
     let Some(host) = host::asked_for(&request) else {
         return refuse(Refusal::BadRequest);
     };
@@ -317,6 +357,17 @@ async fn answer(
         // An app that is being drained has been replaced, or its place is being taken away.
         if drained.as_ref().is_some_and(|old| Arc::ptr_eq(&place, old)) {
             return explain(Refusal::Unavailable, GOING, path);
+        }
+        match &place.role {
+            // Behind a proxy that speaks TLS itself, it would come back here.
+            Role::Redirect { .. } if facts.scheme == Scheme::HTTPS => {
+                return explain(Refusal::NotFound, SECURE_ALREADY, path);
+            }
+            Role::Redirect { port } => return send_on(&request, *port),
+            Role::Serve { tls: Some(tls) } if !client.tls.satisfy(tls) => {
+                return explain(Refusal::Misdirected, OTHER_AUTHORITY, path);
+            }
+            Role::Serve { .. } => {}
         }
         let Some(in_flight) = place.app.enter() else {
             drained = Some(place);
@@ -350,6 +401,13 @@ fn too_slow(version: Version) -> Response<WasiBody> {
     response
 }
 
+/// To the same thing over https.
+fn send_on(request: &Request<Incoming>, port: u16) -> Response<WasiBody> {
+    let authority = host::authority(request).flatten();
+    let location = authority.and_then(|asked| location(&asked, port, request.uri().path_and_query()));
+    location.map_or_else(|| refuse(Refusal::BadRequest), respond::redirect)
+}
+
 /// No app is at this host and path.
 fn nobody(listener: &Listener, host: Option<&str>, path: &str) -> Response<WasiBody> {
     if listener.is_closing() {
@@ -366,8 +424,7 @@ fn nobody(listener: &Listener, host: Option<&str>, path: &str) -> Response<WasiB
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::super::listener::{ListenAddress, Shared};
-    use super::super::settings::HttpSettings;
+    use super::super::listener::Shared;
     use super::*;
     use crate::net::PeerNetwork;
 

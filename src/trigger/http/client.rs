@@ -1,6 +1,6 @@
 //! What is known of a client by its connection, and of a request besides what it says itself.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use http::HeaderMap;
 use http::uri::{Authority, Scheme};
@@ -8,12 +8,16 @@ use http::uri::{Authority, Scheme};
 use super::forwarded::{self, Told, Unbelievable};
 use crate::net::PeerNetwork;
 
+use super::tls::TlsFacts;
+
 /// The facts of one connection, which hold for each request on it.
 pub(super) struct ClientFacts {
     /// The other end, or whom a balancer speaks for by the PROXY protocol. `None` on a Unix socket.
     pub(super) peer: Option<SocketAddr>,
     /// How the client reached this server: `https` behind TLS.
     pub(super) scheme: Scheme,
+    /// How it was met by TLS; nothing has been shown without.
+    pub(super) tls: TlsFacts,
 }
 
 /// The facts of one request.
@@ -30,10 +34,6 @@ pub(super) struct RequestFacts {
 }
 
 impl ClientFacts {
-    pub(super) fn ip(&self) -> Option<IpAddr> {
-        self.peer.map(|peer| peer.ip().to_canonical())
-    }
-
     /// Of a request as the connection alone shows it.
     pub(super) fn of_request(&self, ready: bool) -> RequestFacts {
         RequestFacts {

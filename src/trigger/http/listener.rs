@@ -17,6 +17,7 @@ use super::app::HttpApp;
 use super::connections::Connections;
 use super::settings::HttpSettings;
 use super::sites::Sites;
+use super::tls::{Acme, AppTls, Challenges, EndpointTls, HTTPS_PORT, Handshakes, Names};
 use crate::net::{Site, SocketFile, remove_stale_socket};
 use crate::tasks::{self, Ending};
 
@@ -81,6 +82,8 @@ pub struct Listeners {
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) settings: HttpSettings,
+    /// What authorities are answered that look whether a name is ours.
+    pub(super) challenges: Arc<Challenges>,
     pub(super) access_log: Option<AccessLog>,
     /// Cancelled when balancers are to see that the process will end.
     pub(super) lame_duck: CancellationToken,
@@ -99,8 +102,11 @@ pub(super) struct Listener {
     pub(super) address: ListenAddress,
     pub(super) shared: Arc<Shared>,
     pub(super) connections: Arc<Connections>,
+    pub(super) handshakes: Handshakes,
     /// Held for a look or a change, and never across an await.
     sites: RwLock<Sites<Arc<Place>>>,
+    /// Whose certificate is for which host; empty where TLS is not spoken. Held as `sites` is, and after it.
+    names: RwLock<Names>,
     /// Apps that have been put behind it and have not ended: their last requests may still be in flight.
     apps: AtomicUsize,
     close: CancellationToken,
@@ -111,14 +117,24 @@ pub(super) struct Listener {
 pub(super) struct Place {
     pub(super) app: Arc<HttpApp>,
     pub(super) site: Site,
+    pub(super) role: Role,
+}
+
+/// What becomes of a request.
+pub(super) enum Role {
+    /// The app answers, to whoever was met as it asks.
+    Serve { tls: Option<Arc<AppTls>> },
+    /// The client is sent on to https, at this port.
+    Redirect { port: u16 },
 }
 
 impl Listeners {
     /// None is open yet. `ending` drains when the process is to end, before any app is stopped.
-    pub fn new(settings: HttpSettings, access_log: Option<AccessLog>, ending: &Ending) -> Self {
+    pub fn new(settings: HttpSettings, access_log: Option<AccessLog>, acme: &Acme, ending: &Ending) -> Self {
         let shared = Shared {
             settings,
             access_log,
+            challenges: acme.challenges().clone(),
             lame_duck: ending.lame_duck().clone(),
         };
         Self {
@@ -129,30 +145,26 @@ impl Listeners {
         }
     }
 
-    /// Puts `app` at `site` behind the listener of `address`, which is opened when it is not there yet. What was at the same
-    /// hosts and paths gets no more requests there; what it has in flight goes on. Nothing else behind the listener notices.
+    /// Puts `app` at `site` behind the listener of `address`, which is opened when it is not there yet, and has it sent on to
+    /// there from another one, if `tls` says so. What was at the same hosts and paths gets no more requests there; what it has
+    /// in flight goes on. Nothing else behind the listener notices. After an error, all is as before.
     pub async fn attach(
         &self,
         address: &ListenAddress,
         site: &Site,
         app: &Arc<HttpApp>,
+        tls: Option<&EndpointTls>,
     ) -> Result<Attached, BindError> {
-        let key = match address {
-            ListenAddress::Tcp(tcp) if tcp.port() == 0 => Key::AnyPort {
-                of: app.id().into(),
-                address: *tcp,
-            },
-            other => Key::Address(other.clone()),
-        };
-        let error = |source| BindError {
-            address: address.clone(),
-            source,
-        };
+        let key = Key::of(address, app);
         // Held until the socket listens: between its making and that, another app's look takes it for a stale one.
         let _alone = match address {
             ListenAddress::Unix(path) => {
                 let alone = self.opening_unix.lock().await;
                 if !self.lock().contains_key(&key) {
+                    let error = |source| BindError {
+                        address: address.clone(),
+                        source,
+                    };
                     remove_stale_socket(path).await.map_err(error)?;
                 }
                 Some(alone)
@@ -160,37 +172,57 @@ impl Listeners {
             ListenAddress::Tcp(_) => None,
         };
         let mut open = self.lock();
+        let main = self.door(&open, key, address)?;
+        let from = tls.and_then(|tls| tls.redirect_from.as_ref());
+        let from = match from {
+            Some(from) => Some(self.door(&open, Key::of(from, app), from)?),
+            None => None,
+        };
+        app.served_at(&main.listener.address);
+        let port = main.listener.port();
+        let role = Role::Serve {
+            tls: tls.map(|tls| tls.app.clone()),
+        };
+        let main = main.put(&mut open, app, site, role);
+        if let Some(tls) = tls {
+            main.listener.names_mut().put(site, main.token(), tls);
+        }
+        let from = from.map(|from| from.put(&mut open, app, site, Role::Redirect { port }));
+        drop(open);
+        // After the app is in its place: the first client may be there already.
+        let mut attached = Attached {
+            listeners: self.clone(),
+            main,
+            from,
+        };
+        attached.main.accept();
+        attached.from.iter_mut().for_each(Behind::accept);
+        Ok(attached)
+    }
+
+    /// The listener of an address, or a new one, which nobody else knows yet.
+    fn door(
+        &self,
+        open: &HashMap<Key, Arc<Listener>>,
+        key: Key,
+        address: &ListenAddress,
+    ) -> Result<Door, BindError> {
         let (listener, socket) = match open.get(&key) {
             Some(listener) => (listener.clone(), None),
             None => {
-                let (listener, socket) = bind(address, &self.shared).map_err(error)?;
-                open.insert(key.clone(), listener.clone());
+                let error = |source| BindError {
+                    address: address.clone(),
+                    source,
+                };
+                let (address, socket) = bind(address).map_err(error)?;
+                let listener = Listener::of(address, &self.shared);
                 (listener, Some(socket))
             }
         };
-        app.served_at(&listener.address);
-        let place = Arc::new(Place {
-            app: app.clone(),
-            site: site.clone(),
-        });
-        listener.apps.fetch_add(1, Ordering::Relaxed);
-        let mut sites = listener.sites_mut();
-        for location in site.locations() {
-            sites.put(&location, place.clone());
-        }
-        drop(sites);
-        drop(open);
-        // After the app is in its place: the first client may be there already.
-        if let Some(socket) = socket {
-            let (close, abort) = (listener.close.clone(), listener.abort.clone());
-            tasks::spawn("listener", accept::run(socket, listener.clone(), close, abort));
-        }
-        Ok(Attached {
-            listeners: self.clone(),
+        Ok(Door {
             key,
             listener,
-            place,
-            ended: AtomicBool::new(false),
+            socket,
         })
     }
 
@@ -200,19 +232,81 @@ impl Listeners {
     }
 }
 
-/// An app behind a listener.
+impl Key {
+    fn of(address: &ListenAddress, app: &HttpApp) -> Self {
+        match address {
+            ListenAddress::Tcp(tcp) if tcp.port() == 0 => Self::AnyPort {
+                of: app.id().into(),
+                address: *tcp,
+            },
+            other => Self::Address(other.clone()),
+        }
+    }
+}
+
+/// A listener, and its socket if it is new.
+struct Door {
+    key: Key,
+    listener: Arc<Listener>,
+    socket: Option<Accepting>,
+}
+
+impl Door {
+    fn put(
+        self,
+        open: &mut HashMap<Key, Arc<Listener>>,
+        app: &Arc<HttpApp>,
+        site: &Site,
+        role: Role,
+    ) -> Behind {
+        let Self {
+            key,
+            listener,
+            socket,
+        } = self;
+        open.entry(key.clone()).or_insert_with(|| listener.clone());
+        let place = Arc::new(Place {
+            app: app.clone(),
+            site: site.clone(),
+            role,
+        });
+        listener.apps.fetch_add(1, Ordering::Relaxed);
+        let mut sites = listener.sites_mut();
+        for location in site.locations() {
+            sites.put(&location, place.clone());
+        }
+        drop(sites);
+        Behind {
+            key,
+            listener,
+            place,
+            socket,
+            ended: AtomicBool::new(false),
+        }
+    }
+}
+
+/// An app behind the listener of its address, and behind the one that it is sent on from.
 pub struct Attached {
     listeners: Listeners,
+    main: Behind,
+    from: Option<Behind>,
+}
+
+/// An app behind one listener.
+struct Behind {
     key: Key,
     listener: Arc<Listener>,
     place: Arc<Place>,
+    /// A new listener's, until it accepts.
+    socket: Option<Accepting>,
     ended: AtomicBool,
 }
 
 impl Attached {
     /// The real address.
     pub fn address(&self) -> &ListenAddress {
-        &self.listener.address
+        &self.main.listener.address
     }
 
     /// Takes the app away from where nothing else has been put in its place. When nothing at all is left behind the listener,
@@ -222,34 +316,20 @@ impl Attached {
     /// instant more.
     pub fn detach(&self) {
         let mut open = self.listeners.lock();
-        let mut sites = self.listener.sites_mut();
-        let nothing_left = if self.listeners.ending.is_cancelled() {
-            sites.all(|place| place.app.is_going())
-        } else {
-            for location in self.place.site.locations() {
-                if sites
-                    .get(&location)
-                    .is_some_and(|place| Arc::ptr_eq(place, &self.place))
-                {
-                    sites.take(&location);
-                }
-            }
-            sites.is_empty()
-        };
-        if nothing_left && !self.listener.is_closing() {
-            open.remove(&self.key);
-            self.listener.close.cancel();
+        let ending = self.listeners.ending.is_cancelled();
+        for behind in self.all() {
+            behind.detach(&mut open, ending);
         }
     }
 
-    /// The app has nothing in flight that it waits for. When the listener is closed, and the others that were behind it are as
+    /// The app has nothing in flight that it waits for. When a listener is closed, and the others that were behind it are as
     /// far, its connections end, whatever they are doing.
     pub fn end(&self) {
-        let ended_before = self.ended.swap(true, Ordering::Relaxed);
-        let last = !ended_before && self.listener.apps.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last && self.listener.is_closing() {
-            self.listener.abort.cancel();
-        }
+        self.all().for_each(Behind::end);
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Behind> {
+        std::iter::once(&self.main).chain(&self.from)
     }
 }
 
@@ -260,6 +340,51 @@ impl Drop for Attached {
     }
 }
 
+impl Behind {
+    fn accept(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            let listener = self.listener.clone();
+            let (close, abort) = (listener.close.clone(), listener.abort.clone());
+            tasks::spawn("listener", accept::run(socket, listener, close, abort));
+        }
+    }
+
+    /// Tells places apart for as long as they are there.
+    fn token(&self) -> usize {
+        Arc::as_ptr(&self.place).addr()
+    }
+
+    fn detach(&self, open: &mut HashMap<Key, Arc<Listener>>, ending: bool) {
+        let mut sites = self.listener.sites_mut();
+        let nothing_left = if ending {
+            sites.all(|place| place.app.is_going())
+        } else {
+            for location in self.place.site.locations() {
+                if sites
+                    .get(&location)
+                    .is_some_and(|place| Arc::ptr_eq(place, &self.place))
+                {
+                    sites.take(&location);
+                }
+            }
+            self.listener.names_mut().take(&self.place.site, self.token());
+            sites.is_empty()
+        };
+        if nothing_left && !self.listener.is_closing() {
+            open.remove(&self.key);
+            self.listener.close.cancel();
+        }
+    }
+
+    fn end(&self) {
+        let ended_before = self.ended.swap(true, Ordering::Relaxed);
+        let last = !ended_before && self.listener.apps.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && self.listener.is_closing() {
+            self.listener.abort.cancel();
+        }
+    }
+}
+
 impl Listener {
     /// One that no app is behind.
     pub(super) fn of(address: ListenAddress, shared: &Arc<Shared>) -> Arc<Self> {
@@ -267,7 +392,9 @@ impl Listener {
             address,
             shared: shared.clone(),
             connections: Arc::default(),
+            handshakes: Handshakes::default(),
             sites: RwLock::default(),
+            names: RwLock::default(),
             apps: AtomicUsize::new(0),
             close: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -284,6 +411,38 @@ impl Listener {
         self.sites().find(host, path).cloned()
     }
 
+    /// Whether clients are met with TLS.
+    pub(super) fn is_secure(&self) -> bool {
+        !self.names().is_empty()
+    }
+
+    /// Whose certificate is for a name, in lower case. A client that names none means the address that it came to.
+    pub(super) fn find_tls(&self, name: Option<&str>) -> Option<Arc<AppTls>> {
+        let own = match (name, &self.address) {
+            (None, ListenAddress::Tcp(SocketAddr::V4(own))) => Some(own.ip().to_string()),
+            (None, ListenAddress::Tcp(SocketAddr::V6(own))) => Some(format!("[{}]", own.ip())),
+            _ => None,
+        };
+        self.names().find(name.or(own.as_deref()))
+    }
+
+    /// Where https goes; the usual port where the socket has none.
+    fn port(&self) -> u16 {
+        match &self.address {
+            ListenAddress::Tcp(address) => address.port(),
+            ListenAddress::Unix(_) => HTTPS_PORT,
+        }
+    }
+
+    fn names(&self) -> RwLockReadGuard<'_, Names> {
+        // Nothing panics while the table is held.
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names_mut(&self) -> RwLockWriteGuard<'_, Names> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sites(&self) -> RwLockReadGuard<'_, Sites<Arc<Place>>> {
         // Nothing panics while the table is held.
         self.sites.read().unwrap_or_else(PoisonError::into_inner)
@@ -294,25 +453,20 @@ impl Listener {
     }
 }
 
-/// Opens the socket.
-fn bind(address: &ListenAddress, shared: &Arc<Shared>) -> std::io::Result<(Arc<Listener>, Accepting)> {
+/// Opens the socket; gives its real address.
+fn bind(address: &ListenAddress) -> std::io::Result<(ListenAddress, Accepting)> {
     Ok(match address {
         ListenAddress::Tcp(address) => {
             let socket = bind_tcp(*address)?;
-            (
-                Listener::of(ListenAddress::Tcp(socket.local_addr()?), shared),
-                Accepting::Tcp(socket),
-            )
+            (ListenAddress::Tcp(socket.local_addr()?), Accepting::Tcp(socket))
         }
         ListenAddress::Unix(path) => {
             let socket = UnixListener::bind(path)?;
-            (
-                Listener::of(address.clone(), shared),
-                Accepting::Unix {
-                    _file: SocketFile::of(path),
-                    socket,
-                },
-            )
+            let accepting = Accepting::Unix {
+                _file: SocketFile::of(path),
+                socket,
+            };
+            (address.clone(), accepting)
         }
     })
 }

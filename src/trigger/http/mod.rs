@@ -27,6 +27,7 @@ mod sites;
 mod static_response;
 mod tally;
 mod timeouts;
+pub mod tls;
 
 pub use access_log::AccessLog;
 pub use admission::{MAX_HEADERS, RequestLimits, RequestRate};

@@ -45,6 +45,8 @@ pub(super) enum Refusal {
     Busy,
     /// The app is going.
     Unavailable,
+    /// The client was met otherwise than the app asks.
+    Misdirected,
 }
 
 impl Refusal {
@@ -62,6 +64,7 @@ impl Refusal {
             Self::OutOfTime => "the app took too long",
             Self::Busy => "the app has more requests than it may; ask again",
             Self::Unavailable => GOING,
+            Self::Misdirected => "the connection was made for another host",
         }
     }
 }
@@ -80,6 +83,7 @@ pub(super) fn refuse(refusal: Refusal) -> Response<WasiBody> {
         Refusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
         Refusal::OutOfTime => StatusCode::GATEWAY_TIMEOUT,
         Refusal::Busy | Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::Misdirected => StatusCode::MISDIRECTED_REQUEST,
     };
     let mut response = Response::new(empty());
     *response.status_mut() = status;
@@ -125,6 +129,24 @@ struct Problem<'a> {
     status: u16,
     detail: &'a str,
     instance: &'a str,
+}
+
+/// Sends a client on, with the method that it used (RFC 9110 §15.4.9).
+pub(super) fn redirect(location: HeaderValue) -> Response<WasiBody> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+/// What an authority is told that looks whether a name is ours (RFC 8555 §8.3).
+pub(super) fn challenge(key_authorization: String) -> Response<WasiBody> {
+    let mut response = Response::new(full(key_authorization.into()));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    response
 }
 
 /// What the client of a Wagi program is told that printed no header which makes a response (`docs/contract/http-trigger.md §6.3`).

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::app::HttpApp;
 use super::listener::{Attached, BindError, ListenAddress, Listeners};
+use super::tls::{self, EndpointTls, HTTPS_PORT};
 use crate::net::{Location, PathPrefix, Site};
 use crate::tasks;
 
@@ -19,6 +20,8 @@ pub struct RunningHttp {
     pub urls: Vec<String>,
     /// What stands before the app's routes in the first of them.
     pub base: String,
+    /// Why clients are not met as the app's file asks; `None` where there is no TLS.
+    pub trouble: Option<watch::Receiver<Option<String>>>,
     /// Ends when the app has been stopped and drained.
     pub task: JoinHandle<()>,
     /// Tells the task to stop, and how long requests in flight may go on. Dropping it stops without a drain.
@@ -31,40 +34,59 @@ pub async fn start(
     address: &ListenAddress,
     site: &Site,
     app: Arc<HttpApp>,
+    tls: Option<EndpointTls>,
 ) -> Result<RunningHttp, BindError> {
-    let attached = listeners.attach(address, site, &app).await?;
+    let attached = listeners.attach(address, site, &app, tls.as_ref()).await?;
+    let scheme = if tls.is_some() { &HTTPS } else { &HTTP };
+    let trouble = tls.map(|tls| {
+        tls.app.begin();
+        tls::merge(tls.app.troubles())
+    });
     let address = attached.address().clone();
     let urls = site
         .locations()
-        .map(|location| url(&address, &location))
+        .map(|location| url(scheme, &address, &location))
         .collect();
     let base = site.locations().next().map(|location| Location {
         path: PathPrefix::default(),
         ..location
     });
-    let base = base.map_or_else(String::new, |location| url(&address, &location));
+    let base = base.map_or_else(String::new, |location| url(scheme, &address, &location));
     let (stop, stopped) = oneshot::channel();
     let task = tasks::spawn("http-trigger", run(attached, app, stopped));
     Ok(RunningHttp {
         address,
         urls,
         base: base + site.stripped(),
+        trouble,
         task,
         stop,
     })
 }
 
-/// The port that stands in no URL.
-const HTTP_PORT: u16 = 80;
+/// A scheme, and the port that stands in no URL of it.
+struct Protocol {
+    scheme: &'static str,
+    port: u16,
+}
 
-fn url(address: &ListenAddress, location: &Location) -> String {
-    let path = &location.path;
+const HTTP: Protocol = Protocol {
+    scheme: "http",
+    port: 80,
+};
+const HTTPS: Protocol = Protocol {
+    scheme: "https",
+    port: HTTPS_PORT,
+};
+
+fn url(protocol: &Protocol, address: &ListenAddress, location: &Location) -> String {
+    let (scheme, path) = (protocol.scheme, &location.path);
     match (address, &location.host) {
-        (ListenAddress::Tcp(address), None) => format!("http://{address}{path}"),
-        (ListenAddress::Tcp(address), Some(host)) if address.port() == HTTP_PORT => {
-            format!("http://{host}{path}")
+        (ListenAddress::Tcp(address), None) => format!("{scheme}://{address}{path}"),
+        (ListenAddress::Tcp(address), Some(host)) if address.port() == protocol.port => {
+            format!("{scheme}://{host}{path}")
         }
-        (ListenAddress::Tcp(address), Some(host)) => format!("http://{host}:{}{path}", address.port()),
+        (ListenAddress::Tcp(address), Some(host)) => format!("{scheme}://{host}:{}{path}", address.port()),
         // No URL names a socket's file.
         (unix, _) => format!("{unix} {location}").trim_end().to_owned(),
     }

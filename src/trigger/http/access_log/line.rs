@@ -176,12 +176,14 @@ mod tests {
     use chrono::TimeZone;
     use http::HeaderMap;
 
+    use super::super::super::tls::TlsFacts;
     use super::*;
 
     fn entry(request: http::request::Builder) -> Box<Entry> {
         let client = ClientFacts {
             peer: Some("203.0.113.7:4711".parse().unwrap()),
             scheme: Scheme::HTTP,
+            tls: TlsFacts::default(),
         };
         let facts = RequestFacts {
             scheme: Scheme::HTTPS,
@@ -198,7 +200,7 @@ mod tests {
     #[test]
     fn the_common_form_is_what_web_servers_write() {
         let request = Request::builder()
-            .uri("/a%22?b=\"\\")
+            .uri("/a%22\"?b=\\")
             .header("host", "shop.example");
         let request = request
             .header("referer", "http://h/")
@@ -207,7 +209,7 @@ mod tests {
         (entry.status, entry.bytes) = (200, 1234);
         assert_eq!(
             entry.write(AccessLogFormat::Common),
-            "203.0.113.7 - - [29/Nov/2026:01:02:03 +0000] \"GET /a%22?b=\\x22\\x5C HTTP/1.1\" 200 1234 \"http://h/\" \
+            "203.0.113.7 - - [29/Nov/2026:01:02:03 +0000] \"GET /a%22\\x22?b=\\x5C HTTP/1.1\" 200 1234 \"http://h/\" \
              \"a\\x22b\\x09c\"\n"
         );
     }
