@@ -22,7 +22,7 @@
 //! | [`runtime`] | the one engine, the linker, the store's data, what instances may use, the epoch clock | sockets, registries |
 //! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
 //! | [`errors`] | an error and its causes in one line | |
-//! | [`tasks`] | named spawn, the drain token and the force token | |
+//! | [`tasks`] | named spawn, the tokens for lame duck, drain and force | |
 //! | [`telemetry`] | the log subscriber | |
 //!
 //! # Long-lived tasks
@@ -37,6 +37,7 @@
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
 //! | the writer of the access log, a thread | [`trigger::http::AccessLog`] | at the end of the process |
 //! | one that looks at all files for TLS; one for each name that certificates are ordered for | [`trigger::http::tls`] | with the process; when no app has the name |
+//! | what is wrong with an app's TLS: one that joins it, one that tells the supervisor | [`trigger::http::tls`], the supervisor | with that run |
 //! | one for each subscription (Redis, MQTT, SQS) and each app's schedules | its slot in [`trigger`] | when no version of the app is behind it |
 //! | one for each connection to a database or broker | its pool in [`host`] | with the connection |
 //! | one that closes idle connections, for each such pool | the pool | with the pool |

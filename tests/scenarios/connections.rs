@@ -147,3 +147,23 @@ async fn a_client_has_so_many_connections_whoever_passes_them_on() {
     assert!(through_balancer("203.0.113.7:2").await.is_err());
     assert!(through_balancer("203.0.113.8:1").await.is_ok());
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_response_is_let_go_and_keeps_nobody_s_place() {
+    let (daemon, layout, ..) = two(&["--body-timeout", "1s"]).await;
+    let mut file = layout.file("v1");
+    file["limits"] = json!({"requests": 1, "queue_time": "1ms"});
+    let address = daemon.serve("narrow", &file).await;
+    let mut stalled = Raw::open(address).await;
+    // More than the kernels of both ends hold.
+    stalled
+        .write("GET /bytes?n=1000000000 HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await;
+    stalled.read_to("\r\n\r\n").await;
+    until("the place to be free", async || {
+        let reply = get(address, "/version").await?;
+        let free = reply.status == 200;
+        free.then_some(()).ok_or_else(|| format!("{}", reply.status))
+    })
+    .await;
+}

@@ -6,7 +6,7 @@ use crate::support::registry::free_port;
 #[tokio::test]
 async fn a_version_that_is_not_healthy_does_not_take_the_place_of_one_that_serves() {
     let mut layout = Layout::with(&App::of("probe", "1"));
-    layout.add("v2", &App::of("probe", "2"));
+    let digest = layout.add("v2", &App::of("probe", "2"));
     let daemon = Daemon::start().await;
     let mut first = layout.file("v1");
     first["health"] = json!("/status?code=204");
@@ -29,9 +29,7 @@ async fn a_version_that_is_not_healthy_does_not_take_the_place_of_one_that_serve
 
     second["health"] = json!({"path": "/version"});
     daemon.write_app("app", &second);
-    daemon
-        .wait_for("app", "to run its second version", |app| app.state() == "running")
-        .await;
+    daemon.wait_digest("app", &digest).await;
     assert_eq!(get(address, "/version").await.unwrap().text(), "2");
 }
 

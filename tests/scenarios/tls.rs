@@ -6,7 +6,9 @@ use futures::future::join_all;
 use rustls::ProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 
+use crate::support::balancer::{Stream, connect_from, connect_unix, v1, v2};
 use crate::support::client::{empty, request};
 use crate::support::prelude::*;
 use crate::support::raw::Raw;
@@ -16,6 +18,8 @@ use crate::support::tls_client::TlsClient;
 
 /// More than a machine has cores, and than anybody would wait for one after the other.
 const SLOW_CLIENTS: usize = 300;
+/// Where the balancer is; everybody else is at another address.
+const BALANCER: &str = "127.0.0.2";
 
 fn free_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
@@ -342,4 +346,65 @@ async fn one_address_speaks_tls_or_does_not() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn clients_of_a_balancer_are_met_by_tls_over_every_kind_of_socket_and_in_both_versions_of_http() {
+    let layout = Layout::with(&App::of("probe", "1"));
+    let options = ["--proxy-protocol", BALANCER, "--proxy-protocol", "unix"];
+    let builder = options
+        .iter()
+        .fold(Daemon::builder(), |builder, option| builder.arg(option));
+    let (daemon, authority) = (builder.start().await, Authority::new());
+    authority.sign("one.example").write(daemon.root(), "one.example");
+    let tcp = file(&layout, "v1", free_address(), "one.example");
+    let address = daemon.serve("tcp", &tcp).await;
+    let (mut unix, socket) = (tcp, daemon.root().join("run/app.sock"));
+    unix["address"] = format!("unix:{}", socket.display()).into();
+    daemon.write_app("unix", &unix);
+    daemon.wait_state("unix", "running").await;
+
+    let client = TlsClient::trusting(&authority.certificate());
+    for (protocol, header) in [
+        ("http/1.1", v1("192.0.2.7:1111")),
+        ("http/1.1", v2("192.0.2.7:1111")),
+        ("h2", v1("192.0.2.7:1111")),
+        ("h2", v2("192.0.2.7:1111")),
+    ] {
+        let client = client.clone().offering(&[protocol]);
+        let tcp = Stream::Left(connect_from(BALANCER, address).await);
+        for mut stream in [tcp, Stream::Right(connect_unix(&socket).await)] {
+            stream.write_all(&header).await.unwrap();
+            let met = client
+                .open_over(stream, "one.example", "one.example".into())
+                .await;
+            let reply = met.unwrap().connection.get("/echo").await.unwrap();
+            assert_eq!(
+                reply.line("header spin-client-addr"),
+                Some("192.0.2.7:1111"),
+                "{protocol}"
+            );
+            assert_eq!(
+                reply.line("header spin-full-url"),
+                Some("https://one.example/echo"),
+                "{protocol}"
+            );
+        }
+    }
+    // Whoever comes without a balancer is met as ever, and who should not, is not.
+    assert_eq!(
+        client
+            .get(address, "one.example", "/version")
+            .await
+            .unwrap()
+            .text(),
+        "1"
+    );
+    let silent = Stream::Right(connect_unix(&socket).await);
+    assert!(
+        client
+            .open_over(silent, "one.example", "one.example".into())
+            .await
+            .is_err()
+    );
 }

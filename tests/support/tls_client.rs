@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -89,10 +90,19 @@ impl TlsClient {
     }
 
     async fn handshake(&self, address: SocketAddr, name: &str) -> Result<TlsConnection> {
+        let authority = format!("{name}:{}", address.port());
+        self.open_over(connect(address).await?, name, authority).await
+    }
+
+    /// The same over a stream on which something else may have been sent before.
+    pub async fn open_over<S>(&self, stream: S, name: &str, authority: String) -> Result<TlsConnection>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let config = self.kept.clone().unwrap_or_else(|| Arc::new(self.config()));
         let connector = TlsConnector::from(config);
         let server = ServerName::try_from(name.to_owned()).expect("a name");
-        let stream = connector.connect(server, connect(address).await?).await;
+        let stream = connector.connect(server, stream).await;
         let stream = stream.map_err(|error| error.to_string())?;
         let session = stream.get_ref().1;
         let chain = session.peer_certificates().unwrap_or_default();
@@ -102,7 +112,6 @@ impl TlsClient {
             .alpn_protocol()
             .map(|name| String::from_utf8_lossy(name).into_owned());
         let resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
-        let authority = format!("{name}:{}", address.port());
         let connection = match protocol.as_deref() {
             Some("h2") => Connection::h2_over(stream, "https", authority).await?,
             _ => Connection::over(stream, "https", authority).await?,

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Supervisor;
 use super::app::{Live, When};
-use crate::control::claim::Claim;
 use crate::control::launcher::{
     Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
@@ -153,7 +152,8 @@ impl<L: Launcher> Supervisor<L> {
         self.next_run += 1;
         let run = self.next_run;
         let ended = CancellationToken::new();
-        for displaced in self.serving.add(run, id, Claim::of(&spec)) {
+        let claim = self.claims.of(&spec);
+        for displaced in self.serving.add(run, id, claim) {
             if let Some(live) = self.take_run(&displaced.owner, displaced.run) {
                 self.drain(live);
             }

@@ -23,28 +23,36 @@ pub(super) struct Serving {
 
 #[derive(Debug, Default)]
 struct AtAddress {
-    runs: BTreeSet<u64>,
+    /// Without TLS, and with it: a socket speaks it, or it does not.
+    runs: [BTreeSet<u64>; 2],
     locations: HashMap<Location, u64>,
 }
 
 impl Serving {
-    /// A run is where it claims to be, in place of whoever was there. Gives the runs that have nothing left.
+    /// A run is where it claims to be, in place of whoever was there. Gives the runs that have nothing left, and those of
+    /// other apps that clients can't meet any more.
     pub(super) fn add(&mut self, run: u64, owner: &AppId, claim: Claim) -> Vec<Served> {
         let mut displaced = BTreeSet::new();
+        let mut unmet = BTreeSet::new();
         for Spot {
-            address, location, ..
+            address,
+            location,
+            tls,
         } in claim.spots()
         {
             let add = |at_address: &mut AtAddress| {
-                at_address.runs.insert(run);
+                at_address.runs[usize::from(*tls)].insert(run);
+                unmet.extend(&at_address.runs[usize::from(!*tls)]);
                 at_address.locations.insert(location.clone(), run)
             };
             displaced.extend(self.addresses.change(address, add, |_| false).flatten());
         }
+        unmet.retain(|run| self.runs.get(run).is_some_and(|served| served.owner != *owner));
         let owner = owner.clone();
         self.runs.insert(run, Served { run, owner, claim });
-        let without_place = |run: &u64| self.held(*run).next().is_none();
-        let displaced = displaced.into_iter().filter(without_place);
+        displaced.retain(|run| self.held(*run).next().is_none());
+        displaced.append(&mut unmet);
+        let displaced = displaced.into_iter();
         displaced.filter_map(|run| self.runs.get(&run).cloned()).collect()
     }
 
@@ -57,12 +65,14 @@ impl Serving {
         } in served.claim.spots()
         {
             let remove = |at_address: &mut AtAddress| {
-                at_address.runs.remove(&run);
+                for runs in &mut at_address.runs {
+                    runs.remove(&run);
+                }
                 if at_address.locations.get(location) == Some(&run) {
                     at_address.locations.remove(location);
                 }
             };
-            let empty = |at_address: &AtAddress| at_address.runs.is_empty();
+            let empty = |at_address: &AtAddress| at_address.runs.iter().all(BTreeSet::is_empty);
             self.addresses.change(address, remove, empty);
         }
     }
@@ -85,7 +95,7 @@ impl Serving {
         let others = self
             .addresses
             .beside(address)
-            .flat_map(|at_address| &at_address.runs);
+            .flat_map(|at_address| at_address.runs.iter().flatten());
         others.filter_map(|run| self.runs.get(run).cloned()).collect()
     }
 }

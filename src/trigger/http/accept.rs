@@ -40,6 +40,8 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What clients are told whose handshake was for a host that demands other certificates.
 const OTHER_AUTHORITY: &str =
     "the host demands a client certificate, and this connection was made without; make one for the host";
+/// What clients are told whose connection is older than the app's TLS.
+const NOW_SECURE: &str = "the app is met by TLS now; make a new connection";
 /// What a client is told at an address that only sends on to https, if it has come by https.
 const SECURE_ALREADY: &str = "the request came by https, and this address only sends others there";
 /// Pause after the process has run out of descriptors or memory: accepting at once would fail again.
@@ -273,7 +275,12 @@ async fn serve_http<S: Stream + 'static>(
     });
     let stream = TokioIo::new(Heard::new(stream, &activity));
     let mut connection = pin!(server.serve_connection(stream, service));
-    let mut watchdog = Watchdog::new(&activity, settings.header_timeout, settings.idle_timeout);
+    let mut watchdog = Watchdog::new(
+        &activity,
+        settings.header_timeout,
+        settings.idle_timeout,
+        settings.body_timeout,
+    );
     let mut is_finishing = false;
     loop {
         tokio::select! {
@@ -286,7 +293,7 @@ async fn serve_http<S: Stream + 'static>(
                 return;
             }
             () = finish.cancelled(), if !is_finishing => {}
-            overdue = watchdog.overdue() => if is_finishing || overdue == Overdue::Head {
+            overdue = watchdog.overdue() => if is_finishing || overdue != Overdue::Request {
                 return;
             },
         }
@@ -295,13 +302,14 @@ async fn serve_http<S: Stream + 'static>(
     }
 }
 
-/// Gives each request its name, and learns who has asked, before anybody else sees it.
-async fn respond(
+/// Gives each request its name, and learns who has asked, before anybody else sees it: at once, since a client may be gone
+/// before its request is looked at again.
+fn respond(
     listener: Arc<Listener>,
     mut request: Request<Incoming>,
     client: Arc<ClientFacts>,
     in_flight: InFlight,
-) -> Result<Response<Outgoing>, Infallible> {
+) -> impl Future<Output = Result<Response<Outgoing>, Infallible>> {
     let shared = &listener.shared;
     let id = RequestId::settle(request.headers_mut());
     let ready = !shared.lame_duck.is_cancelled();
@@ -311,23 +319,21 @@ async fn respond(
         let log = shared.access_log.as_ref()?;
         Some(log.begin(&request, &client, facts, &id))
     };
-    let (mut response, record) = match facts {
-        Ok(facts) => {
-            let mut record = begin(&facts);
-            let response = answer(&listener, request, &client, &facts, record.as_mut()).await;
-            (response, record)
-        }
-        Err(unbelievable) => {
-            let record = begin(&client.of_request(ready));
-            let path = request.uri().path();
-            (
-                explain(Refusal::BadRequest, &unbelievable.to_string(), path),
-                record,
-            )
-        }
+    let mut record = match &facts {
+        Ok(facts) => begin(facts),
+        Err(_) => begin(&client.of_request(ready)),
     };
-    response.headers_mut().insert(REQUEST_ID, id.value());
-    Ok(Outgoing::wrap(response, record, in_flight))
+    async move {
+        let mut response = match facts {
+            Ok(facts) => answer(&listener, request, &client, &facts, record.as_mut()).await,
+            Err(unbelievable) => {
+                let path = request.uri().path();
+                explain(Refusal::BadRequest, &unbelievable.to_string(), path)
+            }
+        };
+        response.headers_mut().insert(REQUEST_ID, id.value());
+        Ok(Outgoing::wrap(response, record, in_flight))
+    }
 }
 
 /// Each request looks up the app anew: a kept connection's next request goes to the new version.
@@ -364,6 +370,9 @@ async fn answer(
                 return explain(Refusal::NotFound, SECURE_ALREADY, path);
             }
             Role::Redirect { port } => return send_on(&request, *port),
+            Role::Serve { tls: Some(_) } if client.scheme != Scheme::HTTPS => {
+                return explain(Refusal::Misdirected, NOW_SECURE, path);
+            }
             Role::Serve { tls: Some(tls) } if !client.tls.satisfy(tls) => {
                 return explain(Refusal::Misdirected, OTHER_AUTHORITY, path);
             }

@@ -323,6 +323,13 @@ impl HttpApp {
     }
 }
 
+impl Drop for HttpApp {
+    /// Also of a version that was never served: what it was asked for its health may still be at work.
+    fn drop(&mut self) {
+        self.parts.life.force.cancel();
+    }
+}
+
 /// The answer to a request that the app's limits, or its end, have cut short.
 fn turned_away(refusal: Refusal, origin: Origin<'_>) -> Response<WasiBody> {
     match origin {

@@ -6,9 +6,8 @@ use http::HeaderMap;
 use http::uri::{Authority, Scheme};
 
 use super::forwarded::{self, Told, Unbelievable};
-use crate::net::PeerNetwork;
-
 use super::tls::TlsFacts;
+use crate::net::PeerNetwork;
 
 /// The facts of one connection, which hold for each request on it.
 pub(super) struct ClientFacts {

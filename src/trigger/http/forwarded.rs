@@ -44,6 +44,9 @@ pub(super) enum Unbelievable {
     /// Of a client's making: what the proxy has added would be within the quotes.
     #[error("`Forwarded` has a quote that does not end")]
     Unquoted,
+    /// Of a client's making: what the proxy has added could not be read either.
+    #[error("`Forwarded` or `X-Forwarded-For` is no text")]
+    NoText,
 }
 
 /// What is believed of the headers of a request from `peer`. Headers of a peer that is not trusted are removed: whoever finds
@@ -57,6 +60,10 @@ pub(super) fn read(
     if !is_trusted(ip(peer)) {
         remove(headers);
         return Ok(None);
+    }
+    let is_text = |name: &HeaderName| headers.get_all(name).iter().all(|value| value.to_str().is_ok());
+    if ![header::FORWARDED, FORWARDED_FOR].iter().all(is_text) {
+        return Err(Unbelievable::NoText);
     }
     let mut standard = headers.get_all(header::FORWARDED).iter();
     if standard.any(|value| ends_within_quotes(value.as_bytes())) {
@@ -299,6 +306,7 @@ mod tests {
             Ok(None) => "nothing".into(),
             Err(Unbelievable::Disagreement) => "disagreement".into(),
             Err(Unbelievable::Unquoted) => "unquoted".into(),
+            Err(Unbelievable::NoText) => "no text".into(),
         }
     }
 

@@ -336,6 +336,7 @@ impl Attached {
 impl Drop for Attached {
     /// Also when the task that holds it is aborted.
     fn drop(&mut self) {
+        self.detach();
         self.end();
     }
 }

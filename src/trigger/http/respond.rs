@@ -105,7 +105,7 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_millis().div_ceil(1000).max(1) as u64
 }
 
-/// A refusal that is not an app's: with a document that says why (RFC 9457). `path` is what the client asked for.
+/// A refusal with a document that says why (RFC 9457). `path` is what the client asked for.
 pub(super) fn explain(refusal: Refusal, detail: &str, path: &str) -> Response<WasiBody> {
     let (mut head, _) = refuse(refusal).into_parts();
     let problem = Problem {

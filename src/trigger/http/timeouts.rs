@@ -25,6 +25,9 @@ enum Waiting {
     Idle,
 }
 
+/// Bytes: what HTTP/2 writes to keep a connection is shorter, and what a response is made of is longer.
+const LONGEST_PING: usize = 256;
+
 /// What is going on at one connection.
 pub(super) struct Activity(Mutex<State>);
 
@@ -34,6 +37,8 @@ struct State {
     waiting: Waiting,
     since: Instant,
     is_http2: bool,
+    /// Since when the client has not taken what is written to it.
+    stalled: Option<Instant>,
 }
 
 impl Activity {
@@ -44,6 +49,7 @@ impl Activity {
             waiting: Waiting::Head,
             since: Instant::now(),
             is_http2: false,
+            stalled: None,
         })))
     }
 
@@ -60,6 +66,23 @@ impl Activity {
         if state.in_flight == 0 && state.waiting == Waiting::Idle && !state.is_http2 {
             state.waiting = Waiting::Head;
             state.since = Instant::now();
+        }
+    }
+
+    /// The client takes what is written, or does not. The last of a response goes on its way after its body has ended.
+    fn wrote(&self, written: &Poll<std::io::Result<usize>>) {
+        let mut state = self.lock();
+        match written {
+            Poll::Pending => {
+                state.stalled.get_or_insert_with(Instant::now);
+            }
+            Poll::Ready(Ok(bytes)) => {
+                state.stalled = None;
+                if *bytes > LONGEST_PING && state.waiting == Waiting::Idle {
+                    state.since = Instant::now();
+                }
+            }
+            Poll::Ready(Err(_)) => {}
         }
     }
 
@@ -94,6 +117,8 @@ impl Drop for InFlight {
 pub(super) enum Overdue {
     Head,
     Request,
+    /// The client does not read its response.
+    Response,
 }
 
 /// Looks at the clock for one connection. It has to be asked from the connection's own task, after the connection: then
@@ -102,16 +127,23 @@ pub(super) struct Watchdog {
     activity: Arc<Activity>,
     header_timeout: Duration,
     idle_timeout: Duration,
+    write_timeout: Duration,
     /// Ends no later than the next moment to look at.
     alarm: Pin<Box<Sleep>>,
 }
 
 impl Watchdog {
-    pub(super) fn new(activity: &Arc<Activity>, header_timeout: Duration, idle_timeout: Duration) -> Self {
+    pub(super) fn new(
+        activity: &Arc<Activity>,
+        header_timeout: Duration,
+        idle_timeout: Duration,
+        write_timeout: Duration,
+    ) -> Self {
         Self {
             activity: activity.clone(),
             header_timeout,
             idle_timeout,
+            write_timeout,
             alarm: Box::pin(tokio::time::sleep(header_timeout)),
         }
     }
@@ -125,7 +157,8 @@ impl Watchdog {
         loop {
             let Some((deadline, overdue)) = self.deadline() else {
                 ready!(self.alarm.as_mut().poll(cx));
-                let later = Instant::now() + self.header_timeout.min(self.idle_timeout);
+                let shortest = self.header_timeout.min(self.idle_timeout).min(self.write_timeout);
+                let later = Instant::now() + shortest;
                 self.alarm.as_mut().reset(later);
                 continue;
             };
@@ -141,9 +174,12 @@ impl Watchdog {
         }
     }
 
-    /// `None` while a request is in flight.
+    /// `None` while a request is in flight whose client reads.
     fn deadline(&self) -> Option<(Instant, Overdue)> {
         let state = self.activity.lock();
+        if let Some(since) = state.stalled {
+            return Some((since + self.write_timeout, Overdue::Response));
+        }
         (state.in_flight == 0).then(|| match state.waiting {
             Waiting::Head => (state.since + self.header_timeout, Overdue::Head),
             Waiting::Idle => (state.since + self.idle_timeout, Overdue::Request),
@@ -187,7 +223,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.activity.wrote(&written);
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -203,7 +241,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         cx: &mut Context<'_>,
         slices: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.activity.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -303,7 +343,7 @@ mod tests {
 
     fn connection() -> (Arc<Activity>, Watchdog) {
         let activity = Activity::new();
-        let watchdog = Watchdog::new(&activity, HEADER, IDLE);
+        let watchdog = Watchdog::new(&activity, HEADER, IDLE, HEADER);
         (activity, watchdog)
     }
 

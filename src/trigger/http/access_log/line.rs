@@ -163,7 +163,7 @@ impl std::fmt::Display for Escaped<'_> {
         for character in self.0.chars() {
             match character {
                 '"' | '\\' => write!(f, "\\x{:02X}", u32::from(character))?,
-                character if character.is_ascii_control() => write!(f, "\\x{:02X}", u32::from(character))?,
+                character if character.is_control() => write!(f, "\\x{:02X}", u32::from(character))?,
                 character => f.write_char(character)?,
             }
         }

@@ -84,19 +84,18 @@ impl Handshakes {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let handshake = async {
-            // Never closed.
-            let _place = self.places.acquire().await;
-            accept(stream, challenges, choose).await
-        };
-        timeout(HANDSHAKE_TIMEOUT, handshake)
-            .await
-            .unwrap_or(Err(HandshakeError::TimedOut))
+        timeout(
+            HANDSHAKE_TIMEOUT,
+            accept(stream, &self.places, challenges, choose),
+        )
+        .await
+        .unwrap_or(Err(HandshakeError::TimedOut))
     }
 }
 
 async fn accept<S>(
     stream: S,
+    places: &Semaphore,
     challenges: &Challenges,
     choose: impl FnOnce(Option<&str>) -> Option<Arc<AppTls>>,
 ) -> Result<Option<(TlsStream<S>, TlsFacts)>, HandshakeError>
@@ -104,6 +103,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    // Never closed. Whoever says nothing has no place.
+    let _place = places.acquire().await;
     let client = start.client_hello();
     let name = client.server_name().map(str::to_ascii_lowercase);
     let is_challenge = client

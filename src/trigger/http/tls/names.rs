@@ -61,7 +61,14 @@ impl Names {
             let wildcards = suffixes.filter_map(|suffix| self.wildcards.get(suffix));
             self.exact.get(name).into_iter().chain(wildcards)
         });
-        let found = named.chain([&self.any]).find_map(|named| named.last());
+        // One that can be used goes before one that has yet to come, and then the newest.
+        let best = |named: &'_ Vec<Named>| {
+            let usable = named.iter().rposition(|named| named.tls.lacks(name).is_none());
+            usable.or(named.len().checked_sub(1))
+        };
+        let found = named
+            .chain([&self.any])
+            .find_map(|named| best(named).and_then(|at| named.get(at)));
         found.map(|named| &named.tls).or(self.address.as_ref()).cloned()
     }
 

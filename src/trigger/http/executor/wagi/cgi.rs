@@ -17,7 +17,12 @@ const DEFAULT_PORT: u16 = 80;
 /// What stands for a header whose value is not ASCII text.
 const CORRUPT: &str = "CORRUPT VALUE";
 /// Headers that no program is shown.
-const HIDDEN: [HeaderName; 2] = [header::AUTHORIZATION, header::CONNECTION];
+const HIDDEN: [HeaderName; 3] = [
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    // `HTTP_PROXY` is where many programs look for a proxy of their own.
+    HeaderName::from_static("proxy"),
+];
 
 /// What each `:name` of the route captured; put into the request's extensions, because headers can't carry every name.
 #[derive(Clone, Default)]
@@ -91,6 +96,8 @@ fn from_headers(request: &Parts) -> BTreeMap<String, String> {
     let sent = request
         .headers
         .iter()
+        // With `_` it would pass for another one with `-`, which only proxies or the host may say.
+        .filter(|(name, _)| !name.as_str().contains('_'))
         .filter(|(name, _)| !HIDDEN.contains(name) && !headers::is_of_the_host(name));
     sent.map(|(name, value)| {
         let name = format!("HTTP_{}", name.as_str().to_uppercase().replace('-', "_"));
