@@ -23,7 +23,7 @@
 //! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
 //! | [`errors`] | an error and its causes in one line | |
 //! | [`tasks`] | named spawn, the tokens for lame duck, drain and force | |
-//! | [`telemetry`] | the log subscriber | |
+//! | [`telemetry`] | the log subscriber, and counts of what would be logged too often | |
 //!
 //! # Long-lived tasks
 //!

@@ -1,4 +1,6 @@
-//! The log subscriber.
+//! The log subscriber, and counts of what would be logged too often.
+
+mod tally;
 
 use std::io::{IsTerminal, LineWriter, Write};
 use std::sync::OnceLock;
@@ -8,6 +10,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+pub(crate) use tally::Tally;
 
 /// What is logged when `RUST_LOG` says nothing: this program and its guests, and what others find alarming.
 const DEFAULT_FILTER: &str = "warn,lepton=info,guest=info";

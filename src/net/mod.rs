@@ -25,6 +25,6 @@ pub use outbound::{ConnectionLimits, Kind, Outbound, Permit, ReachError};
 pub use pattern::PatternError;
 pub use peer::{PeerNetwork, PeerNetworkError};
 pub use server_tls::{AcmeChallenge, AcmeOrder, CertificateSource, KeyPairFiles, ServerTls};
-pub use site::{HostPattern, LONGEST_HOST, Location, PathPrefix, Site, SiteError};
+pub use site::{HostPattern, Location, PathPrefix, Site, SiteError, wildcards_of};
 pub use tls::{TlsError, TlsSettings, tls_client_config};
 pub use unix::{SocketFile, remove_stale_socket};

@@ -98,6 +98,12 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// `10.0.0.0/8`, or the network of one address.
+pub(super) fn network_or_address(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).ok()
+}
+
 impl FromStr for Network {
     type Err = NetworkError;
 
@@ -105,10 +111,7 @@ impl FromStr for Network {
         if text == PRIVATE {
             return Ok(Self::Private);
         }
-        let network = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| NetworkError(text.into()))?;
+        let network = network_or_address(text).ok_or_else(|| NetworkError(text.into()))?;
         Ok(Self::Network(network))
     }
 }

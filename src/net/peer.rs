@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use super::network::network_or_address;
+
 /// The word for whoever connects to a Unix socket.
 const UNIX: &str = "unix";
 
@@ -41,10 +43,7 @@ impl FromStr for PeerNetwork {
         if text == UNIX {
             return Ok(Self::Unix);
         }
-        let network = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| PeerNetworkError(text.into()))?;
+        let network = network_or_address(text).ok_or_else(|| PeerNetworkError(text.into()))?;
         Ok(Self::Network(network))
     }
 }

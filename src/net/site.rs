@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Bytes that a host name may have (RFC 1035 §2.3.4), without the trailing dot.
-pub const LONGEST_HOST: usize = 253;
+const LONGEST_HOST: usize = 253;
 /// Bytes of the longest path prefix: more than anybody writes, and a bound for the routing table.
 const LONGEST_PATH: usize = 1024;
 /// How a host begins that stands for all names below another.
@@ -238,6 +238,16 @@ impl fmt::Display for Location {
         }
         self.path.fmt(f)
     }
+}
+
+/// The names behind the `*.` of every wildcard that a host belongs to, the longest first. What is too long for a name belongs
+/// to none, and would cost a search for each of its dots.
+pub fn wildcards_of(host: &str) -> impl Iterator<Item = &str> {
+    let host = Some(host)
+        .filter(|host| host.len() <= LONGEST_HOST)
+        .unwrap_or_default();
+    let dots = host.match_indices('.').filter(|(dot, _)| *dot != 0);
+    dots.map(|(dot, _)| &host[dot + 1..])
 }
 
 #[cfg(test)]

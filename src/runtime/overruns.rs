@@ -1,11 +1,10 @@
 //! Limits that an app has reached: counted by reason, and told once a minute.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How often one reason of one app is logged.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
+use crate::telemetry::Tally;
 
 /// Which limit it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +80,7 @@ pub struct Overruns {
 #[derive(Debug, Default)]
 struct Count {
     total: AtomicU64,
-    logged: Mutex<Option<Logged>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Logged {
-    at: Instant,
-    total: u64,
+    untold: Tally,
 }
 
 impl Overruns {
@@ -125,14 +118,8 @@ impl Overruns {
 impl Count {
     /// How many there were since the last time that this was some.
     fn add(&self, now: Instant) -> Option<u64> {
-        let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
-        // No panic can happen while it is held.
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.is_some_and(|last| now.duration_since(last.at) < LOG_INTERVAL) {
-            return None;
-        }
-        let before = logged.replace(Logged { at: now, total });
-        Some(total.saturating_sub(before.map_or(0, |last| last.total)))
+        self.total.fetch_add(1, Ordering::Relaxed);
+        self.untold.add_at(now)
     }
 }
 
@@ -145,8 +132,8 @@ mod tests {
         let (count, start) = (Count::default(), Instant::now());
         assert_eq!(count.add(start), Some(1));
         assert_eq!(count.add(start), None);
-        assert_eq!(count.add(start + LOG_INTERVAL / 2), None);
-        assert_eq!(count.add(start + LOG_INTERVAL), Some(3));
+        assert_eq!(count.add(start + Tally::INTERVAL / 2), None);
+        assert_eq!(count.add(start + Tally::INTERVAL), Some(3));
     }
 
     #[test]

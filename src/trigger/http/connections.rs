@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::listener::ListenAddress;
-use super::tally::Tally;
+use crate::telemetry::Tally;
 
 /// Bits of an IPv6 address that are one client's: the network that a household or a machine is given has 64.
 const CLIENT_BITS: u32 = 64;

@@ -25,7 +25,6 @@ mod running;
 mod settings;
 mod sites;
 mod static_response;
-mod tally;
 mod timeouts;
 pub mod tls;
 

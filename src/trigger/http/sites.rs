@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::net::{HostPattern, LONGEST_HOST, Location};
+use crate::net::{HostPattern, Location, wildcards_of};
 
 /// What is at each location of one address.
 pub(super) struct Sites<P> {
@@ -96,12 +96,8 @@ impl<P> Sites<P> {
 
     /// What answers for a host, which is in lower case and has no port, and a raw path. `None`: the request names no host.
     pub(super) fn find(&self, host: Option<&str>, path: &str) -> Option<&P> {
-        // What is longer is no name, and would cost a search for each of its dots.
-        let host = host.filter(|host| host.len() <= LONGEST_HOST);
         let named = host.into_iter().flat_map(|host| {
-            let dots = host.match_indices('.').filter(|(dot, _)| *dot != 0);
-            let suffixes = dots.map(|(dot, _)| &host[dot + 1..]);
-            let wildcards = suffixes.filter_map(|suffix| self.wildcards.get(suffix));
+            let wildcards = wildcards_of(host).filter_map(|suffix| self.wildcards.get(suffix));
             self.exact.get(host).into_iter().chain(wildcards)
         });
         named.chain([&self.any]).find_map(|paths| paths.find(path))

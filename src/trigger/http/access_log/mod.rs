@@ -21,7 +21,7 @@ use self::writer::Writer;
 use super::client::{ClientFacts, RequestFacts};
 use super::request_id::RequestId;
 use super::settings::AccessLogSettings;
-use super::tally::Tally;
+use crate::telemetry::Tally;
 
 /// Lines that wait for the writer.
 const CAPACITY: usize = 8192;

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 use super::Message;
+use crate::telemetry::Tally;
 use crate::trigger::http::settings::{AccessLogSettings, AccessLogTarget};
-use crate::trigger::http::tally::Tally;
 
 /// Owns the file.
 pub(super) struct Writer {

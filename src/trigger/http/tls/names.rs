@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::app::{AppTls, EndpointTls};
-use crate::net::{HostPattern, LONGEST_HOST, Site};
+use crate::net::{HostPattern, Site, wildcards_of};
 
 /// Which app's TLS a client is met with that names a host, by the hosts of all apps of one address.
 ///
@@ -55,10 +55,8 @@ impl Names {
     /// For a name in lower case: an exact host goes before wildcards, longer ones first, and those before apps without a
     /// host.
     pub(in crate::trigger::http) fn find(&self, name: Option<&str>) -> Option<Arc<AppTls>> {
-        let name = name.filter(|name| name.len() <= LONGEST_HOST);
         let named = name.into_iter().flat_map(|name| {
-            let suffixes = name.match_indices('.').map(|(dot, _)| &name[dot + 1..]);
-            let wildcards = suffixes.filter_map(|suffix| self.wildcards.get(suffix));
+            let wildcards = wildcards_of(name).filter_map(|suffix| self.wildcards.get(suffix));
             self.exact.get(name).into_iter().chain(wildcards)
         });
         // One that can be used goes before one that has yet to come, and then the newest.
