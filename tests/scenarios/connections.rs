@@ -7,7 +7,7 @@ use http::Method;
 use hyper::body::Frame;
 
 use crate::support::balancer::{connect_from, speak, v1};
-use crate::support::client::{channel, request};
+use crate::support::client::{channel, empty, request};
 use crate::support::prelude::*;
 use crate::support::raw::Raw;
 use crate::support::wait::until;
@@ -166,4 +166,31 @@ async fn a_client_that_does_not_read_its_response_is_let_go_and_keeps_nobody_s_p
         free.then_some(()).ok_or_else(|| format!("{}", reply.status))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_opens_no_window_loses_its_stream_and_no_other() {
+    let (daemon, layout, ..) = two(&["--body-timeout", "1s"]).await;
+    let mut file = layout.file("v1");
+    file["limits"] = json!({"requests": 1, "queue_time": "1ms"});
+    let address = daemon.serve("narrow", &file).await;
+    for path in ["/version", "/bytes?n=1000000"] {
+        let mut shut = Connection::open_h2_shut(address).await.unwrap();
+        let stalled = shut.stream(request(Method::GET, path, empty())).await.unwrap();
+        assert_eq!(stalled.status, 200, "{path}");
+        // It has the only place, until it is told that it has been given up.
+        let ended = stalled.finish().await.unwrap_err();
+        assert!(ended.contains("stream error received"), "{path}: {ended}");
+        until("the place to be free", async || {
+            let reply = get(address, "/version").await?;
+            let free = reply.status == 200;
+            free.then_some(()).ok_or_else(|| format!("{}", reply.status))
+        })
+        .await;
+        let head = shut
+            .send(request(Method::HEAD, "/version", empty()))
+            .await
+            .unwrap();
+        assert_eq!(head.status, 200, "{path}");
+    }
 }

@@ -125,9 +125,24 @@ impl Connection {
         scheme: &'static str,
         authority: String,
     ) -> Result<Self> {
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .map_err(chain)?;
+        let client = http2::Builder::new(TokioExecutor::new());
+        Self::h2_by(&client, stream, scheme, authority).await
+    }
+
+    /// HTTP/2 by a client that takes the heads of responses and nothing of their bodies: its streams' windows stay shut.
+    pub async fn open_h2_shut(address: SocketAddr) -> Result<Self> {
+        let mut client = http2::Builder::new(TokioExecutor::new());
+        client.initial_stream_window_size(0);
+        Self::h2_by(&client, connect(address).await?, "http", address.to_string()).await
+    }
+
+    async fn h2_by(
+        client: &http2::Builder<TokioExecutor>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        scheme: &'static str,
+        authority: String,
+    ) -> Result<Self> {
+        let (sender, connection) = client.handshake(TokioIo::new(stream)).await.map_err(chain)?;
         tokio::spawn(async move { drop(connection.await) });
         Ok(Self {
             sender: Sender::Two(sender),

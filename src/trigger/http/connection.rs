@@ -9,7 +9,7 @@ use http::Request;
 use http::uri::Scheme;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use super::listener::{ListenAddress, Listener};
 use super::proxy::{self, Proxied, ProxyError};
 use super::request::respond;
 use super::settings::HttpSettings;
+use super::streams::Streams;
 use super::timeouts::{Activity, Heard, Overdue, Watchdog};
 use super::tls::TlsFacts;
 use crate::tasks;
@@ -160,7 +161,9 @@ async fn serve_http<S: Stream + 'static>(
     finish: CancellationToken,
 ) {
     let settings = &listener.shared.settings;
-    let mut server = auto::Builder::new(TokioExecutor::new());
+    let mut server = auto::Builder::new(Streams {
+        timeout: settings.body_timeout,
+    });
     server
         .http1()
         .timer(TokioTimer::new())

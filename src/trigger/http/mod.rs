@@ -27,6 +27,7 @@ mod running;
 mod settings;
 mod sites;
 mod static_response;
+mod streams;
 mod timeouts;
 pub mod tls;
 

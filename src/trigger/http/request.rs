@@ -14,6 +14,7 @@ use super::host;
 use super::listener::{Listener, Role};
 use super::request_id::{REQUEST_ID, RequestId};
 use super::respond::{self, GOING, Refusal, explain, refuse};
+use super::streams::Pieces;
 use super::timeouts::{InFlight, Pace, TimedBody};
 use super::tls::location;
 
@@ -32,7 +33,7 @@ pub(super) fn respond(
     mut request: Request<Incoming>,
     client: Arc<ClientFacts>,
     in_flight: InFlight,
-) -> impl Future<Output = Result<Response<Outgoing>, Infallible>> {
+) -> impl Future<Output = Result<Response<Pieces<Outgoing>>, Infallible>> {
     let shared = &listener.shared;
     let id = RequestId::settle(request.headers_mut());
     let ready = !shared.lame_duck.is_cancelled();
@@ -55,7 +56,7 @@ pub(super) fn respond(
             }
         };
         response.headers_mut().insert(REQUEST_ID, id.value());
-        Ok(Outgoing::wrap(response, record, in_flight))
+        Ok(Outgoing::wrap(response, record, in_flight).map(Pieces::of))
     }
 }
 

@@ -13,7 +13,7 @@ pub struct HttpSettings {
     pub header_timeout: Duration,
     /// How long a connection is kept that has no request.
     pub idle_timeout: Duration,
-    /// How long a client may pause within the body of a request that has no answer yet.
+    /// How long a client may pause within the body of a request that has no answer yet, and take nothing of a response.
     pub body_timeout: Duration,
     /// Connections that one address has at once; `None` is any number.
     pub max_connections: Option<NonZeroUsize>,

@@ -117,7 +117,7 @@ impl Drop for InFlight {
 pub(super) enum Overdue {
     Head,
     Request,
-    /// The client does not read its response.
+    /// The client does not read what is written to it; what waits in streams of HTTP/2 is seen in `streams.rs`.
     Response,
 }
 
