@@ -241,6 +241,46 @@ async fn what_proxies_say_of_their_clients_is_believed_if_they_are_trusted() {
     assert!(connection.get("/version").await.is_ok());
 }
 
+#[tokio::test]
+async fn what_is_no_text_names_no_client() {
+    let doors = Doors::open(&["--trusted-proxy", BALANCER]).await;
+    for name in ["X-Forwarded-For", "Forwarded"] {
+        // `for=203.0.113.7`, behind a letter that is not ASCII; the second value is what a proxy adds.
+        let head = |value: &[u8]| {
+            let begin = format!("GET /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{name}: ");
+            [
+                begin.as_bytes(),
+                value,
+                b"\r\n",
+                name.as_bytes(),
+                b": 203.0.113.7\r\n\r\n",
+            ]
+            .concat()
+        };
+        for value in [&b"\xc3\xa9, 203.0.113.7"[..], b"\xff"] {
+            let mut raw = Raw::open_from(BALANCER, doors.tcp).await;
+            raw.write(head(value)).await;
+            let reply = raw.read_all().await;
+            assert!(reply.starts_with("HTTP/1.1 400 "), "{name}: {reply}");
+            assert!(
+                reply.contains("application/problem+json") && reply.contains("is no text"),
+                "{name}: {reply}"
+            );
+            // Nobody else is asked about it, or told of it.
+            let mut raw = Raw::open_from(OTHER, doors.tcp).await;
+            raw.write(head(value)).await;
+            let reply = raw.read_all().await;
+            assert!(reply.starts_with("HTTP/1.1 200 "), "{name}: {reply}");
+            assert!(
+                reply.contains("spin-client-addr 127.0.0.3:")
+                    || reply.contains("spin-client-addr: 127.0.0.3:"),
+                "{name}: {reply}"
+            );
+            assert!(!reply.to_lowercase().contains("forwarded"), "{name}: {reply}");
+        }
+    }
+}
+
 /// What a balancer sees that asks for the app's health, and an operator who asks the daemon's.
 async fn health(doors: &Doors) -> [u16; 2] {
     let app = get(doors.tcp, "/.well-known/spin/health").await.unwrap();

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::support::client::{empty, full, request};
 use crate::support::guests::repository;
 use crate::support::prelude::*;
+use crate::support::raw::Raw;
 
 fn wagi(route: &str, component: &str) -> Value {
     json!({"component": component, "route": route, "executor": {"type": "wagi"}})
@@ -80,6 +81,52 @@ async fn a_program_is_told_of_its_request_as_a_component_and_as_a_module() {
         }
         daemon.wait_log("reporting").await;
     }
+}
+
+#[tokio::test]
+async fn no_header_of_a_client_passes_for_one_of_a_proxy_or_of_the_host() {
+    const PROXY: &str = "127.0.0.2";
+    let layout = Layout::with(&program("cgi"));
+    let daemon = Daemon::builder().arg("--trusted-proxy").arg(PROXY).start().await;
+    let address = daemon.serve("app", &layout.file("v1")).await;
+    let variables = async |source: &str, headers: &str| {
+        let mut raw = Raw::open_from(source, address).await;
+        raw.write(format!(
+            "GET /w/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n"
+        ))
+        .await;
+        let reply = raw.read_all().await;
+        assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+        reply
+    };
+    let forged = "Proxy: forged\r\nPROXY_: forged\r\nX_Forwarded_For: forged\r\nX-Forwarded_For: forged\r\n\
+        X_Real-IP: forged\r\nSpin_Client_Addr: forged\r\nSpin-Client-Addr: forged\r\nContent_Length: 7\r\nX_Own: forged\r\n\
+        X-Own: yes\r\n";
+    for source in ["127.0.0.3", PROXY] {
+        let reply = variables(source, forged).await;
+        assert!(!reply.contains("forged"), "{source}: {reply}");
+        for line in [
+            "env HTTP_X_OWN=yes".to_owned(),
+            "env CONTENT_LENGTH=0".to_owned(),
+            format!("env REMOTE_ADDR={source}"),
+        ] {
+            assert!(
+                reply.lines().any(|have| have == line),
+                "{source}: {line} in {reply}"
+            );
+        }
+    }
+    // What a trusted proxy says itself is not hidden behind what its client has said.
+    let both = format!("X-Forwarded-For: 203.0.113.7\r\n{forged}");
+    let reply = variables(PROXY, &both).await;
+    for line in [
+        "env HTTP_X_FORWARDED_FOR=203.0.113.7",
+        "env REMOTE_ADDR=203.0.113.7",
+    ] {
+        assert!(reply.lines().any(|have| have == line), "{line} in {reply}");
+    }
+    let reply = variables("127.0.0.3", &both).await;
+    assert!(!reply.contains("FORWARDED"), "{reply}");
 }
 
 #[tokio::test]

@@ -49,8 +49,8 @@ pub(super) enum Unbelievable {
     NoText,
 }
 
-/// What is believed of the headers of a request from `peer`. Headers of a peer that is not trusted are removed: whoever finds
-/// one later may believe it.
+/// What is believed of the headers of a request from `peer`. Headers of a peer that is not trusted are removed, and from
+/// everybody those that only look like them: whoever finds one later may believe it.
 pub(super) fn read(
     headers: &mut HeaderMap,
     peer: Option<SocketAddr>,
@@ -58,9 +58,10 @@ pub(super) fn read(
 ) -> Result<Option<Told>, Unbelievable> {
     let is_trusted = |peer| trusted.iter().any(|network| network.contains(peer));
     if !is_trusted(ip(peer)) {
-        remove(headers);
+        remove(headers, |name| is_of_proxies(name) || is_look_alike(name));
         return Ok(None);
     }
+    remove(headers, is_look_alike);
     let is_text = |name: &HeaderName| headers.get_all(name).iter().all(|value| value.to_str().is_ok());
     if ![header::FORWARDED, FORWARDED_FOR].iter().all(is_text) {
         return Err(Unbelievable::NoText);
@@ -89,15 +90,24 @@ fn ip(client: Option<SocketAddr>) -> Option<IpAddr> {
     client.map(|client| client.ip())
 }
 
-fn remove(headers: &mut HeaderMap) {
-    let told: Vec<_> = headers
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let unwanted: Vec<_> = headers
         .keys()
-        .filter(|name| **name == header::FORWARDED || **name == REAL_IP || name.as_str().starts_with(PREFIX))
+        .filter(|name| unwanted(name.as_str()))
         .cloned()
         .collect();
-    for name in told {
+    for name in unwanted {
         headers.remove(name);
     }
+}
+
+fn is_of_proxies(name: &str) -> bool {
+    name == header::FORWARDED || name == REAL_IP || name.starts_with(PREFIX)
+}
+
+/// `x_forwarded_for`: in variables of CGI, WSGI and their like it is the same as with `-`, and no proxy writes it so.
+fn is_look_alike(name: &str) -> bool {
+    name.contains('_') && is_of_proxies(&name.replace('_', "-"))
 }
 
 /// The last entry whose client is no trusted proxy; when all are, the first.
@@ -425,6 +435,8 @@ mod tests {
             ("x-forwarded-for", "203.0.113.7"),
             ("x-forwarded-prefix", "/x"),
             ("x-real-ip", "203.0.113.7"),
+            ("x_forwarded_for", "203.0.113.7"),
+            ("x-real_ip", "203.0.113.7"),
             ("x-forward", "stays"),
         ];
         for (peer, trusted) in [
@@ -441,6 +453,8 @@ mod tests {
         let mut kept = headers(&sent);
         let told = read(&mut kept, None, &[PeerNetwork::Unix]).unwrap().unwrap();
         assert_eq!(told.client.unwrap().to_string(), "203.0.113.7:0");
-        assert_eq!(kept.len(), sent.len());
+        // A proxy passes on what its client has written with `_`.
+        assert!(!kept.contains_key("x_forwarded_for") && !kept.contains_key("x-real_ip"));
+        assert_eq!(kept.len(), sent.len() - 2);
     }
 }
