@@ -211,6 +211,60 @@ async fn clients_that_ask_too_often_are_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn an_app_says_one_half_of_a_limit_and_the_daemon_the_other() {
+    let layout = Layout::with(&app("probe"));
+    let serve = async |daemon: &Daemon, id: &str, limits: Value| {
+        let mut file = layout.file("v1");
+        file["limits"] = limits;
+        daemon.serve(id, &file).await
+    };
+    let daemon = Daemon::builder()
+        .arg("--limits")
+        .arg(r#"{"rate": "1/h"}"#)
+        .start()
+        .await;
+    let bursty = serve(&daemon, "bursty", json!({"burst": 3})).await;
+    let steady = serve(&daemon, "steady", json!({})).await;
+    for (address, at_once) in [(bursty, 3), (steady, 1)] {
+        for _ in 0..at_once {
+            assert_eq!(get_version(address).await.0, 200);
+        }
+        assert_eq!(get_version(address).await.0, 429);
+    }
+
+    let daemon = Daemon::builder()
+        .arg("--limits")
+        .arg(r#"{"requests": 1}"#)
+        .start()
+        .await;
+    let hasty = serve(&daemon, "hasty", json!({"queue_time": "1ms"})).await;
+    let patient = serve(&daemon, "patient", json!({"queue_time": "1h"})).await;
+    let hold = async |address| {
+        let (sender, body) = channel();
+        let mut connection = Connection::open(address).await.unwrap();
+        let held = connection
+            .stream(request(Method::POST, "/pipe", body))
+            .await
+            .unwrap();
+        assert_eq!(held.status, 200);
+        (sender, connection, held)
+    };
+    let (_hasty, patiently) = (hold(hasty).await, hold(patient).await);
+    let waiting = tokio::spawn(get_version(patient));
+    assert_eq!(get_version(hasty).await.0, 503);
+    drop(patiently);
+    assert_eq!(waiting.await.unwrap().0, 200);
+
+    // Where nobody says how often, it does not matter how often at once; and an app has many places.
+    let daemon = Daemon::start().await;
+    let halves = serve(&daemon, "halves", json!({"burst": 1, "queue_time": "1ms"})).await;
+    let _held = (hold(halves).await, hold(halves).await);
+    for _ in 0..5 {
+        assert_eq!(get_version(halves).await.0, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_body_is_as_large_as_it_may_be() {
     for guest in ["probe", "probe3"] {
         let street = Street::with(&app(guest)).await;

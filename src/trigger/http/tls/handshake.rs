@@ -136,3 +136,87 @@ where
     stream.shutdown().await?;
     Err(refusal)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::time::{Instant, sleep};
+    use tokio_rustls::TlsConnector;
+
+    use super::super::files::CertificateFiles;
+    use super::*;
+    use crate::net::KeyPairFiles;
+
+    const HOST: &str = "a.example";
+
+    /// What the server has, and what clients trust.
+    fn certificate() -> (Arc<AppTls>, Arc<ClientConfig>) {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (directory.path().join("c"), directory.path().join("k"));
+        let signed = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+        std::fs::write(&certificate, signed.cert.pem()).unwrap();
+        std::fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
+        let files = KeyPairFiles { certificate, key };
+        let tls = AppTls::of_address(&files, &CertificateFiles::default()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(signed.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (tls, Arc::new(client))
+    }
+
+    fn host() -> ServerName<'static> {
+        HOST.try_into().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_than_may_be_under_way_wait_until_others_are_out_of_time() {
+        let (tls, client) = certificate();
+        let handshakes = Arc::new(Handshakes {
+            places: Semaphore::new(2),
+        });
+        let meet = |stream: DuplexStream| {
+            let (handshakes, tls) = (handshakes.clone(), tls.clone());
+            tokio::spawn(async move {
+                let challenges = Challenges::default();
+                let met = handshakes.accept(stream, &challenges, |_| Some(tls)).await;
+                met.map(|met| met.map(|(stream, _)| stream))
+            })
+        };
+        // Those who have said nothing need no place; those who have said hello have one, and say nothing else.
+        let mut clients = Vec::new();
+        let mut held = Vec::new();
+        for says_hello in [false, false, true, true] {
+            let (mut stream, server) = duplex(1 << 14);
+            if says_hello {
+                let mut hello = Vec::new();
+                let mut connection = ClientConnection::new(client.clone(), host()).unwrap();
+                connection.write_tls(&mut hello).unwrap();
+                stream.write_all(&hello).await.unwrap();
+            }
+            held.push(meet(server));
+            clients.push(stream);
+        }
+        sleep(HANDSHAKE_TIMEOUT / 2).await;
+        let begin = Instant::now();
+        let (stream, server) = duplex(1 << 14);
+        let server = meet(server);
+        let connected = TlsConnector::from(client).connect(host(), stream).await;
+        assert!(connected.is_ok());
+        let waited = begin.elapsed();
+        assert!(
+            waited >= HANDSHAKE_TIMEOUT / 2 && waited < HANDSHAKE_TIMEOUT * 6 / 10,
+            "{waited:?}"
+        );
+        assert!(server.await.unwrap().unwrap().is_some());
+        for held in held {
+            assert!(matches!(held.await.unwrap(), Err(HandshakeError::TimedOut)));
+        }
+    }
+}
