@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use super::meeting::Meeting;
 use crate::manifest::{Address, AppSpec};
 use crate::net::Location;
 
@@ -12,14 +13,23 @@ use crate::net::Location;
 pub(crate) struct Spot {
     pub(crate) address: Address,
     pub(crate) location: Location,
-    /// An address speaks TLS, or it does not.
-    pub(crate) tls: bool,
+    pub(crate) meeting: Meeting,
 }
 
 impl Spot {
     pub(crate) fn conflicts_with(&self, other: &Spot) -> bool {
         self.address.conflicts_with(&other.address)
-            && (self.address != other.address || self.location == other.location || self.tls != other.tls)
+            && (self.address != other.address
+                || self.location == other.location
+                || !self.can_be_met_beside(other))
+    }
+
+    /// Whether clients can be met as both ask at the same address.
+    pub(crate) fn can_be_met_beside(&self, other: &Spot) -> bool {
+        self.meeting == other.meeting
+            || self.meeting.is_secure()
+                && other.meeting.is_secure()
+                && self.location.host != other.location.host
     }
 }
 
@@ -30,24 +40,31 @@ pub(crate) struct Claim(Vec<Spot>);
 impl Claim {
     pub(crate) fn of(spec: &AppSpec) -> Claim {
         let from = spec.tls.as_ref().and_then(|tls| tls.redirect_from.as_ref());
-        let addresses = [(Some(&spec.address), spec.tls.is_some()), (from, false)];
-        let spots = addresses.into_iter().flat_map(|(address, tls)| {
+        let addresses = [
+            (Some(&spec.address), Meeting::of(spec.tls.as_ref())),
+            (from, Meeting::Plain),
+        ];
+        let spots = addresses.into_iter().flat_map(|(address, meeting)| {
             let address = address.filter(|address| Key::of(address).is_some());
             address.into_iter().flat_map(move |address| {
+                let meeting = meeting.clone();
                 spec.site.locations().map(move |location| Spot {
                     address: address.clone(),
                     location,
-                    tls,
+                    meeting: meeting.clone(),
                 })
             })
         });
         Claim(spots.collect())
     }
 
-    /// The same where the daemon has certificates for these addresses.
-    pub(crate) fn with_tls_at(mut self, addresses: &HashSet<Address>) -> Claim {
+    /// The same where the daemon has certificates for these addresses, and for those that can't be open beside one of them.
+    pub(crate) fn with_tls_at(mut self, addresses: &[Address]) -> Claim {
         for spot in &mut self.0 {
-            spot.tls |= addresses.contains(&spot.address);
+            let secure = addresses.iter().any(|at| at.conflicts_with(&spot.address));
+            if secure && !spot.meeting.is_secure() {
+                spot.meeting = Meeting::Secure { client_ca: None };
+            }
         }
         self
     }

@@ -3,9 +3,10 @@
 //! An app claims what its newest valid file asks for, whether it runs yet or not; it gets all of it, or waits. The work for
 //! one app grows with the number of claims that are in conflict with its own, and not with the number of apps.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::claim::{ByAddress, Claim, Spot};
+use super::meeting::Meetings;
 use crate::manifest::{Address, AppId, AppSpec};
 use crate::net::Location;
 
@@ -20,7 +21,7 @@ pub(crate) struct Claims {
     waiting: Index,
     turns: u64,
     /// Where the daemon has certificates, so that every app speaks TLS.
-    tls_addresses: HashSet<Address>,
+    tls_addresses: Vec<Address>,
 }
 
 #[derive(Debug)]
@@ -41,15 +42,7 @@ struct Index {
 struct AtAddress {
     all: BTreeSet<Turn>,
     locations: HashMap<Location, BTreeSet<Turn>>,
-    /// Those with TLS, and those without.
-    tls: BTreeSet<Turn>,
-    plain: BTreeSet<Turn>,
-}
-
-impl AtAddress {
-    fn with_tls(&mut self, tls: bool) -> &mut BTreeSet<Turn> {
-        if tls { &mut self.tls } else { &mut self.plain }
-    }
+    meetings: Meetings<Turn>,
 }
 
 /// Whose claims may be granted after another was given up: see [`Claims::settle`].
@@ -57,7 +50,7 @@ impl AtAddress {
 pub(crate) struct Touched(pub(crate) Vec<AppId>);
 
 impl Claims {
-    pub(crate) fn new(tls_addresses: HashSet<Address>) -> Self {
+    pub(crate) fn new(tls_addresses: Vec<Address>) -> Self {
         Self {
             tls_addresses,
             ..Self::default()
@@ -149,41 +142,31 @@ impl Claims {
 
 impl Index {
     fn add(&mut self, claim: &Claim, turn: &Turn) {
-        for Spot {
-            address,
-            location,
-            tls,
-        } in claim.spots()
-        {
+        for spot in claim.spots() {
             let add = |at_address: &mut AtAddress| {
                 at_address.all.insert(turn.clone());
-                at_address.with_tls(*tls).insert(turn.clone());
-                let turns = at_address.locations.entry(location.clone()).or_default();
+                at_address.meetings.add(spot, turn);
+                let turns = at_address.locations.entry(spot.location.clone()).or_default();
                 turns.insert(turn.clone())
             };
-            self.addresses.change(address, add, |_| false);
+            self.addresses.change(&spot.address, add, |_| false);
         }
     }
 
     fn remove(&mut self, claim: &Claim, turn: &Turn) {
-        for Spot {
-            address,
-            location,
-            tls,
-        } in claim.spots()
-        {
+        for spot in claim.spots() {
             let remove = |at_address: &mut AtAddress| {
                 at_address.all.remove(turn);
-                at_address.with_tls(*tls).remove(turn);
-                if let Some(turns) = at_address.locations.get_mut(location) {
+                at_address.meetings.remove(spot, turn);
+                if let Some(turns) = at_address.locations.get_mut(&spot.location) {
                     turns.remove(turn);
                     if turns.is_empty() {
-                        at_address.locations.remove(location);
+                        at_address.locations.remove(&spot.location);
                     }
                 }
             };
             let empty = |at_address: &AtAddress| at_address.locations.is_empty();
-            self.addresses.change(address, remove, empty);
+            self.addresses.change(&spot.address, remove, empty);
         }
     }
 
@@ -192,10 +175,9 @@ impl Index {
         claim.spots().iter().flat_map(move |spot| {
             let same = self.addresses.get(&spot.address);
             let location = same.and_then(|at_address| at_address.locations.get(&spot.location));
-            let otherwise = same.map(|at_address| match spot.tls {
-                true => &at_address.plain,
-                false => &at_address.tls,
-            });
+            let otherwise = same
+                .into_iter()
+                .flat_map(|at_address| at_address.meetings.against(spot));
             let beside = self.addresses.beside(&spot.address);
             let beside = beside.map(|at_address| &at_address.all);
             let all = location.into_iter().chain(otherwise).chain(beside);
@@ -363,6 +345,73 @@ mod tests {
         claims.claim(&id("b"), plain);
         claims.settle([&id("b")]);
         assert_eq!(holder(&claims, "b"), None, "the daemon's certificate is for it");
+    }
+
+    #[test]
+    fn the_daemons_certificate_is_for_every_address_that_cant_be_open_beside_its_own() {
+        let at = |address: &str| crate::manifest::Address::parse(address, Path::new("")).unwrap();
+        let claims = Claims::new(vec![at("0.0.0.0:443"), at("127.0.0.1:8443")]);
+        for (address, secure) in [
+            ("0.0.0.0:443", true),
+            ("[::]:443", true),
+            ("192.0.2.1:443", true),
+            ("name.example:443", true),
+            ("[::1]:443", false),
+            ("0.0.0.0:80", false),
+            ("[::]:8443", true),
+            ("localhost:8443", true),
+            ("127.0.0.2:8443", false),
+        ] {
+            let spec = format!("{{\"reference\": \"a/b\", \"address\": \"{address}\"}}");
+            let claim = claims.of(&parse_app(&spec, Path::new("/a.json")).unwrap());
+            assert_eq!(claim.spots()[0].meeting.is_secure(), secure, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_host_demands_the_same_certificates_of_clients_for_all_its_paths() {
+        let tls = |client_ca: &str| format!(r#""tls": {{"cert": "c", "key": "k"{client_ca}}}"#);
+        let (none, one, two) = (
+            tls(""),
+            tls(r#", "client_ca": "1""#),
+            tls(r#", "client_ca": "2""#),
+        );
+        let at =
+            |host: &str, path: &str, tls: &str| format!(r#"0.0.0.0:443 , {host} "path": "{path}", {tls}"#);
+        let shop = r#""host": "shop.example","#;
+        let mut claims = Claims::default();
+        claim(&mut claims, "a", &at(shop, "/a", &one));
+        claim(&mut claims, "b", &at(shop, "/b", &one));
+        claim(&mut claims, "two", &at(shop, "/c", &two));
+        claim(&mut claims, "none", &at(shop, "/d", &none));
+        for (name, expected) in [("a", None), ("b", None), ("two", Some("a")), ("none", Some("a"))] {
+            assert_eq!(holder(&claims, name), expected, "{name}");
+        }
+        let contested = claims.contested(&id("two"), &id("a")).unwrap();
+        assert!(!contested.0.can_be_met_beside(contested.1));
+        // Other hosts are other handshakes, and so is another address.
+        claim(
+            &mut claims,
+            "wildcard",
+            &at(r#""host": "*.shop.example","#, "/", &two),
+        );
+        claim(&mut claims, "any", &at("", "/", &none));
+        claim(&mut claims, "elsewhere", &format!("0.0.0.0:8443 , {shop} {two}"));
+        for name in ["wildcard", "any", "elsewhere"] {
+            assert_eq!(holder(&claims, name), None, "{name}");
+        }
+        claim(&mut claims, "any-two", &at("", "/x", &two));
+        assert_eq!(holder(&claims, "any-two"), Some("any"));
+        // Only when the last one has gone is there room, for the older one.
+        assert_eq!(release(&mut claims, "a"), [id("two"), id("none")]);
+        assert_eq!(holder(&claims, "two"), Some("b"));
+        release(&mut claims, "b");
+        assert_eq!(
+            (holder(&claims, "two"), holder(&claims, "none")),
+            (None, Some("two"))
+        );
+        release(&mut claims, "two");
+        assert_eq!(holder(&claims, "none"), None);
     }
 
     #[test]

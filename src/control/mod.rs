@@ -31,6 +31,7 @@ mod launcher;
 mod links;
 mod list;
 mod lock;
+mod meeting;
 mod plan;
 mod resolve;
 mod scan;

@@ -35,7 +35,7 @@ impl TlsParts {
     /// How an app is met; `None`: by plain http. Reads files, and touches no port.
     pub(super) async fn prepare(&self, spec: &AppSpec) -> Result<Option<EndpointTls>, LaunchFailure> {
         let redirect_from = match spec.tls.as_ref().and_then(|tls| tls.redirect_from.as_ref()) {
-            Some(address) if self.addresses.contains_key(address) => {
+            Some(address) if self.of_daemon(address).is_some() => {
                 return Err(LaunchFailure::RedirectFromTls(address.clone()));
             }
             Some(address) => listen_address(resolve(address).await.map_err(LaunchFailure::Redirect)?),
@@ -55,8 +55,8 @@ impl TlsParts {
         spec: &AppSpec,
         redirect_from: Option<ListenAddress>,
     ) -> Result<Option<EndpointTls>, TlsError> {
-        let pair = self.addresses.get(&spec.address);
-        let address = pair.map(|pair| self.address(&spec.address, pair)).transpose()?;
+        let of_daemon = self.of_daemon(&spec.address);
+        let address = of_daemon.map(|(at, pair)| self.address(at, pair)).transpose()?;
         let own = match &spec.tls {
             Some(tls) => Some(AppTls::of_app(
                 &tls.server,
@@ -72,6 +72,16 @@ impl TlsParts {
             address,
             redirect_from,
         }))
+    }
+
+    /// The daemon's certificate for an address: its own, or that of one that can't be open beside it. Whoever asks for TLS at
+    /// `0.0.0.0:443` means `[::]:443` too.
+    fn of_daemon(&self, address: &Address) -> Option<(&Address, &KeyPairFiles)> {
+        self.addresses.get_key_value(address).or_else(|| {
+            let beside = self.addresses.iter().filter(|(at, _)| at.conflicts_with(address));
+            // The same one each time.
+            beside.min_by_key(|(at, _)| at.to_string())
+        })
     }
 
     fn address(&self, address: &Address, pair: &KeyPairFiles) -> Result<Arc<AppTls>, TlsError> {

@@ -154,6 +154,21 @@ async fn two_more_apps_share_the_address_of_the_first_by_host_and_by_path() {
 }
 
 #[tokio::test]
+async fn one_host_demands_certificates_of_all_its_clients_or_of_none() {
+    let demo = Demo::start().await;
+    // Whether it can be started or not.
+    demo.add("test-configs/tls-clients.json", "tls-clients");
+    demo.daemon.wait_for("tls-clients", "to be there", |_| true).await;
+    demo.add("test-configs/mistake-other-clients.json", "other-clients");
+    let waiting = demo
+        .daemon
+        .wait_error("other-clients", "held by app tls-clients")
+        .await;
+    assert_eq!(waiting.state(), "waiting");
+    assert!(waiting.error().contains("clients.pem"), "{}", waiting.error());
+}
+
+#[tokio::test]
 async fn each_mistake_is_reported_and_touches_no_other_app() {
     let demo = Demo::start().await;
     demo.add("watch-dir/hello.json", "hello");

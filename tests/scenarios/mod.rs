@@ -35,6 +35,7 @@ mod sockets;
 mod status;
 mod telemetry;
 mod tls;
+mod tls_changes;
 mod tls_files;
 mod vault;
 mod wagi;

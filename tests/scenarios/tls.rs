@@ -21,19 +21,19 @@ const SLOW_CLIENTS: usize = 300;
 /// Where the balancer is; everybody else is at another address.
 const BALANCER: &str = "127.0.0.2";
 
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
 /// The app file of `host` at an address, met with the certificate that is in the daemon's directory under that name.
-fn file(layout: &Layout, tag: &str, address: SocketAddr, host: &str) -> Value {
+pub(super) fn file(layout: &Layout, tag: &str, address: SocketAddr, host: &str) -> Value {
     let (certificate, key) = (format!("../{host}.pem"), format!("../{host}.key"));
     json!({"reference": layout.reference(tag), "address": address.to_string(), "host": host,
         "tls": {"cert": certificate, "key": key}})
 }
 
 /// A daemon, an authority, and probe apps that answer with `1` and `2`.
-async fn stage() -> (Daemon, Authority, Layout) {
+pub(super) async fn stage() -> (Daemon, Authority, Layout) {
     let mut layout = Layout::with(&App::of("probe", "1"));
     layout.add("v2", &App::of("probe", "2"));
     (Daemon::start().await, Authority::new(), layout)

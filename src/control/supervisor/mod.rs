@@ -12,7 +12,7 @@
 //! | `resolving.rs` | whether a tag has moved |
 //! | `app.rs`, `serving.rs` | what is known of an app, of an address |
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub struct SupervisorSettings {
     /// Where the last good version of each app is kept; of this source only, since it is kept by the app's name.
     pub last_good_dir: PathBuf,
     /// Where every app is met by TLS, with the daemon's certificates if it has none of its own.
-    pub tls_addresses: HashSet<Address>,
+    pub tls_addresses: Vec<Address>,
 }
 
 enum Command {

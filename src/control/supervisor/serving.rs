@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::control::claim::{ByAddress, Claim, Spot};
+use crate::control::meeting::Meetings;
 use crate::manifest::{Address, AppId};
 use crate::net::Location;
 
@@ -23,8 +24,7 @@ pub(super) struct Serving {
 
 #[derive(Debug, Default)]
 struct AtAddress {
-    /// Without TLS, and with it: a socket speaks it, or it does not.
-    runs: [BTreeSet<u64>; 2],
+    runs: Meetings<u64>,
     locations: HashMap<Location, u64>,
 }
 
@@ -34,18 +34,13 @@ impl Serving {
     pub(super) fn add(&mut self, run: u64, owner: &AppId, claim: Claim) -> Vec<Served> {
         let mut displaced = BTreeSet::new();
         let mut unmet = BTreeSet::new();
-        for Spot {
-            address,
-            location,
-            tls,
-        } in claim.spots()
-        {
+        for spot in claim.spots() {
             let add = |at_address: &mut AtAddress| {
-                at_address.runs[usize::from(*tls)].insert(run);
-                unmet.extend(&at_address.runs[usize::from(!*tls)]);
-                at_address.locations.insert(location.clone(), run)
+                at_address.runs.add(spot, &run);
+                unmet.extend(at_address.runs.against(spot).flatten());
+                at_address.locations.insert(spot.location.clone(), run)
             };
-            displaced.extend(self.addresses.change(address, add, |_| false).flatten());
+            displaced.extend(self.addresses.change(&spot.address, add, |_| false).flatten());
         }
         unmet.retain(|run| self.runs.get(run).is_some_and(|served| served.owner != *owner));
         let owner = owner.clone();
@@ -60,20 +55,15 @@ impl Serving {
         let Some(served) = self.runs.remove(&run) else {
             return;
         };
-        for Spot {
-            address, location, ..
-        } in served.claim.spots()
-        {
+        for spot in served.claim.spots() {
             let remove = |at_address: &mut AtAddress| {
-                for runs in &mut at_address.runs {
-                    runs.remove(&run);
-                }
-                if at_address.locations.get(location) == Some(&run) {
-                    at_address.locations.remove(location);
+                at_address.runs.remove(spot, &run);
+                if at_address.locations.get(&spot.location) == Some(&run) {
+                    at_address.locations.remove(&spot.location);
                 }
             };
-            let empty = |at_address: &AtAddress| at_address.runs.iter().all(BTreeSet::is_empty);
-            self.addresses.change(address, remove, empty);
+            let empty = |at_address: &AtAddress| at_address.runs.is_empty();
+            self.addresses.change(&spot.address, remove, empty);
         }
     }
 
@@ -95,7 +85,7 @@ impl Serving {
         let others = self
             .addresses
             .beside(address)
-            .flat_map(|at_address| at_address.runs.iter().flatten());
+            .flat_map(|at_address| at_address.runs.all());
         others.filter_map(|run| self.runs.get(run).cloned()).collect()
     }
 }

@@ -1,6 +1,5 @@
 //! Paused time: delays pass at once, and every wait is for an observed status.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +61,7 @@ impl House {
         let settings = SupervisorSettings {
             drain_timeout: DRAIN,
             last_good_dir: data.path().to_owned(),
-            tls_addresses: HashSet::new(),
+            tls_addresses: Vec::new(),
         };
         let (handle, status) = Supervisor::start(fake.clone(), settings, queue);
         House {
@@ -594,7 +593,7 @@ async fn files_in_a_directory_become_apps_behind_addresses() {
     let settings = SupervisorSettings {
         drain_timeout: DRAIN,
         last_good_dir: data.path().to_owned(),
-        tls_addresses: HashSet::new(),
+        tls_addresses: Vec::new(),
     };
     let (handle, status) = Supervisor::start(fake.clone(), settings, updates);
     let (unused, _) = mpsc::channel(1);
