@@ -19,6 +19,49 @@ async fn a_head_has_the_head_of_the_response_and_no_body() {
 }
 
 #[tokio::test]
+async fn what_must_have_no_body_has_none_in_either_version() {
+    let body = |status: u16| json!({"status_code": status, "headers": {"x-own": "yes"}, "body": "text"});
+    let component = Component::new("probe", guest("probe")).env("VERSION", "1");
+    let app = App::new("probe")
+        .component(component)
+        .route("/...", "probe")
+        .static_response("/static", body(200))
+        .static_response("/none", body(204))
+        .static_response("/same", body(304));
+    let (_daemon, _layout, address) = served(&app).await;
+    for connection in [
+        Connection::open(address).await,
+        Connection::open_h2(address).await,
+    ] {
+        let mut connection = connection.unwrap();
+        for (method, path, status, length) in [
+            (Method::HEAD, "/version", 200, None),
+            (Method::HEAD, "/bytes?n=1000000", 200, None),
+            (Method::HEAD, "/static", 200, Some("4")),
+            (Method::GET, "/none", 204, None),
+            (Method::HEAD, "/none", 204, None),
+            (Method::GET, "/same", 304, None),
+            (Method::GET, "/static", 200, Some("4")),
+        ] {
+            let reply = connection
+                .send(request(method.clone(), path, empty()))
+                .await
+                .unwrap();
+            assert_eq!(reply.status, status, "{method} {path}");
+            let expected = if method == Method::GET && status == 200 {
+                "text"
+            } else {
+                ""
+            };
+            assert_eq!(reply.text(), expected, "{method} {path}");
+            if length.is_some() || status == 204 {
+                assert_eq!(reply.header("content-length"), length, "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn any_method_reaches_the_guest_over_either_version() {
     let (_daemon, _layout, address) = served(&App::of("probe", "1")).await;
     for connection in [

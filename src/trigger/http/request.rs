@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::uri::Scheme;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use wasmtime_wasi_http::WasiBody;
 
@@ -47,6 +48,7 @@ pub(super) fn respond(
         Ok(facts) => begin(facts),
         Err(_) => begin(&client.of_request(ready)),
     };
+    let (method, version) = (request.method().clone(), request.version());
     async move {
         let mut response = match facts {
             Ok(facts) => answer(&listener, request, &client, &facts, record.as_mut()).await,
@@ -56,7 +58,27 @@ pub(super) fn respond(
             }
         };
         response.headers_mut().insert(REQUEST_ID, id.value());
-        Ok(Outgoing::wrap(response, record, in_flight).map(Pieces::of))
+        let response = Outgoing::wrap(response, record, in_flight);
+        Ok(match version {
+            Version::HTTP_2 => for_stream(response, &method),
+            _ => response.map(Pieces::of),
+        })
+    }
+}
+
+/// Without the content that a response to such a request must not have (RFC 9110 §6.4.1): clients take it for a broken stream.
+fn for_stream(mut response: Response<Outgoing>, method: &Method) -> Response<Pieces<Outgoing>> {
+    match (method, response.status()) {
+        (_, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => response.map(Pieces::unsent),
+        (&Method::HEAD, _) => {
+            let length = response.body().size_hint().exact();
+            if let Some(length) = length.filter(|length| *length > 0) {
+                let headers = response.headers_mut();
+                headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+            }
+            response.map(Pieces::unsent)
+        }
+        _ => response.map(Pieces::of),
     }
 }
 

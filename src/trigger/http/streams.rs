@@ -68,6 +68,8 @@ pub(super) struct Pieces<B> {
     body: B,
     /// What has come and has not been given.
     rest: Bytes,
+    /// Nothing of it is given.
+    unsent: bool,
 }
 
 impl<B> Pieces<B> {
@@ -75,6 +77,15 @@ impl<B> Pieces<B> {
         Self {
             body,
             rest: Bytes::new(),
+            unsent: false,
+        }
+    }
+
+    /// Of a response that must not have one, which hyper looks at over HTTP/1 alone.
+    pub(super) fn unsent(body: B) -> Self {
+        Self {
+            unsent: true,
+            ..Self::of(body)
         }
     }
 }
@@ -87,6 +98,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Pieces<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.unsent {
+            return Poll::Ready(None);
+        }
         // An error means that there is no stream.
         if HELD.try_with(|held| held.set(None)).is_err() {
             return Pin::new(&mut self.body).poll_frame(cx);
@@ -109,10 +123,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Pieces<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.unsent || self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.unsent {
+            return SizeHint::with_exact(0);
+        }
         let (rest, hint) = (self.rest.len() as u64, self.body.size_hint());
         let mut size = SizeHint::new();
         size.set_lower(hint.lower() + rest);
