@@ -155,11 +155,15 @@ fn work(dir: &Path, job: Job) {
 }
 
 fn keep(dir: &Path, id: &AppId, kept: &Kept) -> io::Result<()> {
+    let text = serde_json::to_vec(kept)?;
+    // As an earlier process left it: a restart of many apps writes nothing.
+    if std::fs::read(file(dir, id)).is_ok_and(|noted| noted == text) {
+        return Ok(());
+    }
     std::fs::create_dir_all(dir)?;
     // The temporary file is readable by its owner only, and stays so under its final name.
     let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
-    serde_json::to_writer(&mut temporary, kept)?;
-    temporary.flush()?;
+    temporary.write_all(&text)?;
     temporary.as_file().sync_data()?;
     temporary.persist(file(dir, id))?;
     Ok(())

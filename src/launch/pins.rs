@@ -1,8 +1,8 @@
 //! What of the store each app needs, so that pruning leaves it alone.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -12,6 +12,8 @@ use crate::tasks;
 
 /// When pruning is tried again while somebody adds content.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// Pruning takes one part in so many of the time, however large the store and however often it changes.
+const REST: u32 = 50;
 /// How often the store is looked at when nothing changes here: another daemon may fill it.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
@@ -25,9 +27,13 @@ pub struct Pins {
 struct Shared {
     store: Store,
     owner: String,
-    versions: Mutex<HashMap<AppId, Vec<Arc<Vec<Pin>>>>>,
+    /// An app is in it before anything is written of it. Held for a look only.
+    apps: Mutex<HashMap<AppId, Arc<Versions>>>,
     changed: Notify,
 }
+
+/// The versions of one app. Held over a write: the file has to say what is here, and others don't wait for the disk.
+type Versions = Mutex<Vec<Arc<Vec<Pin>>>>;
 
 /// Keeps one version's pins; dropped, they end, unless it was the app's only version.
 pub(super) struct VersionPins {
@@ -42,7 +48,7 @@ impl Pins {
         let shared = Shared {
             store,
             owner,
-            versions: Mutex::default(),
+            apps: Mutex::default(),
             changed: Notify::new(),
         };
         Self {
@@ -57,6 +63,7 @@ impl Pins {
             loop {
                 let store = shared.store.clone();
                 let mut pause = PRUNE_INTERVAL;
+                let began = Instant::now();
                 match tokio::task::spawn_blocking(move || store.prune(limit)).await {
                     // Also by whoever has just pinned something: its lease ends after it has told so.
                     Ok(Ok(pruned)) if pruned.busy => pause = BUSY_PAUSE,
@@ -77,6 +84,7 @@ impl Pins {
                     // It panicked, which has been logged.
                     Err(_) => {}
                 }
+                tokio::time::sleep(began.elapsed() * REST).await;
                 tokio::select! {
                     () = shared.changed.notified() => {}
                     () = tokio::time::sleep(pause) => {}
@@ -103,11 +111,8 @@ impl Pins {
 
     /// Ends the pins of apps that an earlier run had, and that are not among `apps`. Blocks on the disk.
     pub(super) fn retain(&self, apps: &[AppId]) {
-        let table = self
-            .shared
-            .versions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        // Held until it is done: who comes later writes later.
+        let table = lock(&self.shared.apps);
         let keep: HashSet<&str> = apps.iter().chain(table.keys()).map(AppId::as_str).collect();
         let retained = self.shared.store.retain_pins(&self.shared.owner, keep);
         drop(table);
@@ -121,20 +126,20 @@ impl Pins {
     }
 
     fn change(&self, app: &AppId, change: impl FnOnce(&mut Vec<Arc<Vec<Pin>>>)) {
-        // Held over the write: the file has to say what the table says. Nothing panics in it.
-        let mut table = self
-            .shared
-            .versions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let versions = table.entry(app.clone()).or_default();
-        change(versions);
+        let known = lock(&self.shared.apps).entry(app.clone()).or_default().clone();
+        let mut versions = lock(&known);
+        change(&mut versions);
         let items: Vec<Pin> = versions.iter().flat_map(|items| items.iter().cloned()).collect();
         let written = match items.is_empty() {
             true => self.shared.store.unpin(&self.shared.owner, app.as_str()),
             false => self.shared.store.pin(&self.shared.owner, app.as_str(), &items),
         };
-        if versions.is_empty() {
+        drop(versions);
+        drop(known);
+        let mut table = lock(&self.shared.apps);
+        // Unless somebody is about to change it again.
+        let is_over = |known: &Arc<Versions>| Arc::strong_count(known) == 1 && lock(known).is_empty();
+        if table.get(app).is_some_and(is_over) {
             table.remove(app);
         }
         drop(table);
@@ -151,22 +156,19 @@ impl Pins {
 
 impl Drop for VersionPins {
     fn drop(&mut self) {
-        let is_last = {
-            let table = self
-                .pins
-                .shared
-                .versions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            table.get(&self.app).is_none_or(|versions| versions.len() <= 1)
-        };
+        let known = lock(&self.pins.shared.apps).get(&self.app).cloned();
         // The last good version may have to start again from what the store has.
-        if !is_last {
+        if known.is_some_and(|known| lock(&known).len() > 1) {
             self.pins.change(&self.app, |versions| {
                 versions.retain(|items| !Arc::ptr_eq(items, &self.items))
             });
         }
     }
+}
+
+/// Nothing panics while one of these is held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -75,8 +75,13 @@ impl Store {
                 Pin::Path(path) => return Err(StoreError::BadPin(path.clone())),
             };
         }
+        let file = self.owner_dir(owner).join(file_name(name));
+        // As an earlier process left it: a restart of many apps writes nothing.
+        if std::fs::read(&file).is_ok_and(|pinned| pinned == text.as_bytes()) {
+            return Ok(());
+        }
         make_dir(&self.owner_dir(owner))?;
-        self.write_whole(&self.owner_dir(owner).join(file_name(name)), text.as_bytes())
+        self.write_whole(&file, text.as_bytes())
     }
 
     /// Ends a pin; one that does not exist is no error.
