@@ -4,9 +4,10 @@
 //! a process of many apps needs one of each (`docs/contract/runtime-config.md §9`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
 use super::command::{self, CommandState};
 use super::epoch::EpochClock;
@@ -61,7 +62,7 @@ struct Shared {
     /// For commands of WASI preview 1.
     commands: wasmtime::Linker<CommandState>,
     turns: Arc<Turns>,
-    _clock: EpochClock,
+    clock: EpochClock,
 }
 
 impl Runtime {
@@ -93,7 +94,7 @@ impl Runtime {
                 linker,
                 commands,
                 turns: Turns::new(threads()),
-                _clock: clock,
+                clock,
             }),
         })
     }
@@ -121,16 +122,34 @@ impl Runtime {
     pub fn store(&self, state: HostState) -> Store<HostState> {
         let mut store = Store::new(&self.shared.engine, state);
         store.set_epoch_deadline(EPOCHS_BEFORE_YIELD);
-        store.epoch_deadline_callback(|store| store.data().meter().tick());
+        let active = self.active();
+        store.epoch_deadline_callback(move |store| {
+            active.store(true, Ordering::Relaxed);
+            store.data().meter().tick()
+        });
         store.limiter(|state| state.memory());
         store
+    }
+
+    /// Tells the epoch clock that a guest is about to run.
+    fn active(&self) -> Arc<AtomicBool> {
+        let active = self.shared.clock.active();
+        // Mostly it knows: others read the same line.
+        if !active.load(Ordering::Relaxed) {
+            active.store(true, Ordering::Relaxed);
+        }
+        active.clone()
     }
 
     /// The same for a command of WASI preview 1.
     pub fn command_store(&self, state: CommandState) -> Store<CommandState> {
         let mut store = Store::new(&self.shared.engine, state);
         store.set_epoch_deadline(EPOCHS_BEFORE_YIELD);
-        store.epoch_deadline_callback(|store| store.data().meter().tick());
+        let active = self.active();
+        store.epoch_deadline_callback(move |store| {
+            active.store(true, Ordering::Relaxed);
+            store.data().meter().tick()
+        });
         store.limiter(|state| state.memory());
         store
     }
@@ -166,6 +185,8 @@ fn pool() -> PoolingAllocationConfig {
         .max_component_instance_size(INSTANCE_SIZE)
         .max_core_instance_size(INSTANCE_SIZE)
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
-        .table_keep_resident(TABLE_KEEP_RESIDENT);
+        .table_keep_resident(TABLE_KEEP_RESIDENT)
+        // Only what a guest has written is written anew, where the kernel can tell (Linux 6.7).
+        .pagemap_scan(Enabled::Auto);
     pool
 }

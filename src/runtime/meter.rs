@@ -16,7 +16,7 @@ use wasmtime::UpdateDeadline;
 
 use super::epoch::TICK;
 use super::overruns::LimitReached;
-use super::turns::{AppShare, LONG, Turn, Wanted};
+use super::turns::{AppShare, Turn, Wanted};
 
 /// Epochs that an instance may run before it yields its thread to the others.
 pub(super) const EPOCHS_BEFORE_YIELD: u64 = 1;
@@ -46,26 +46,18 @@ struct State {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Began {
-    at: Instant,
-    /// Of the thread.
-    cpu: Duration,
+enum Began {
+    /// By the clock: how long a thread was held is all that is asked for.
+    At(Instant),
+    /// By the processor's time of the thread: asking for it costs a system call, and a budget is worth that.
+    Cpu(Duration),
 }
 
 impl Began {
-    fn now() -> Self {
-        Self {
-            at: Instant::now(),
-            cpu: thread_cpu(),
-        }
-    }
-
-    /// The thread's time since then. Without `exact`, what is too short to matter is nothing: asking costs a system call.
-    fn used(&self, exact: bool) -> Duration {
-        if exact || self.at.elapsed() >= LONG {
-            thread_cpu().saturating_sub(self.cpu)
-        } else {
-            Duration::ZERO
+    fn used(self) -> Duration {
+        match self {
+            Self::At(instant) => instant.elapsed(),
+            Self::Cpu(before) => thread_cpu().saturating_sub(before),
         }
     }
 }
@@ -136,7 +128,10 @@ impl Meter {
     /// What the epoch clock does with a guest that runs at its tick.
     pub(super) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
         let mut state = self.lock();
-        let used = state.began.map_or(TICK, |began| began.used(true));
+        if state.driven && self.0.budget.is_none() {
+            return Ok(UpdateDeadline::Yield(EPOCHS_BEFORE_YIELD));
+        }
+        let used = state.began.map_or(TICK, Began::used);
         if self.0.budget.is_some() && used >= state.left {
             return Err(LimitReached::CpuTime.into());
         }
@@ -160,19 +155,26 @@ impl Meter {
                 };
                 let mut state = meter.lock();
                 state.turn = turn;
-                state.began = Some(Began::now());
+                state.began = Some(meter.now());
             }),
         ))
     }
 
     fn begin(&self) {
-        self.lock().began = Some(Began::now());
+        let now = self.now();
+        self.lock().began = Some(now);
+    }
+
+    fn now(&self) -> Began {
+        match self.0.budget {
+            Some(_) => Began::Cpu(thread_cpu()),
+            None => Began::At(Instant::now()),
+        }
     }
 
     fn account(&self, state: &mut State) {
         if let Some(began) = state.began.take() {
-            let used = began.used(self.0.budget.is_some());
-            self.spend(state, used);
+            self.spend(state, began.used());
         }
     }
 

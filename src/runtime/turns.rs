@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// What holds a thread for less is never counted.
-pub(super) const LONG: Duration = Duration::from_millis(2);
+/// What holds a thread for less is never counted. Shorter than a tick of the epoch clock: who burns is interrupted then.
+pub(super) const LONG: Duration = Duration::from_micros(500);
 /// Such time that an app may have used at once.
 const BURST: Duration = Duration::from_millis(20);
 /// Such time that is remembered at most, so that an app that has become quiet is soon as any other.
