@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -140,6 +141,7 @@ async fn run(settings: Settings) -> Result<ExitCode> {
             .with_context(|| format!("can't create the directory {}", path.display()))?;
     }
     let _lock = SourceLock::take(source)?;
+    raise_descriptor_limit();
     let directories = Directories::new(&settings)?;
     let host = Arc::new(Host::default());
     let ending = Ending::new(!settings.lame_duck.is_zero());
@@ -204,6 +206,20 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         access_log.close().await;
     }
     Ok(code)
+}
+
+/// As far as is allowed: every address and every connection has a descriptor, and mapped code too.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::warn!(limit = limit.current, %error, "the limit of descriptors can't be raised");
+    }
 }
 
 fn open_access_log(settings: &AccessLogSettings) -> Result<AccessLog> {
@@ -271,6 +287,7 @@ fn launcher(
     })?;
     let runtime = Runtime::new(host::link)?;
     let loader = Loader::new(&runtime, store.clone())?;
+    tasks::spawn("idle code", loader.residents().clone().keep_tidy());
     let pins = Pins::new(store, directories.data.display().to_string());
     pins.keep_store_below(settings.cache_size);
     Ok(AppLauncher::new(Parts {

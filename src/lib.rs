@@ -43,6 +43,7 @@
 //! | one that closes idle connections, for each such pool | the pool | with the pool |
 //! | the exporter of guests' telemetry | [`host::Host`] | with the process |
 //! | pruning | [`launch::Pins`] | with the process |
+//! | one that lets go of code that nobody uses | [`loader::Residents`] | with the process |
 //! | the admin socket, the signals | [`daemon`] | at a shutdown |
 //!
 //! # Where the house is simpler than its plan

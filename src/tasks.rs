@@ -5,7 +5,8 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -19,17 +20,34 @@ where
     F::Output: Send + 'static,
 {
     let span = tracing::debug_span!("task", name);
-    let guarded = async move {
-        match AssertUnwindSafe(future).catch_unwind().await {
-            Ok(output) => output,
-            Err(panic) => {
-                let reason = panic_text(panic.as_ref());
-                tracing::error!(task = name, reason, "task panicked");
-                std::panic::resume_unwind(panic)
-            }
-        }
-    };
+    // No async block: it would hold the future twice, as what it was given and as what it waits for.
+    let guarded = AssertUnwindSafe(future).catch_unwind().map(move |outcome| {
+        outcome.unwrap_or_else(|panic| {
+            let reason = panic_text(panic.as_ref());
+            tracing::error!(task = name, reason, "task panicked");
+            std::panic::resume_unwind(panic)
+        })
+    });
     tokio::spawn(guarded.instrument(span))
+}
+
+/// Short pieces of work with files that are done at once: thousands of apps may start together, each thread costs memory, and
+/// all of them take the processor from requests.
+const PLACES_ON_DISK: usize = 4;
+
+/// Does a short piece of work with files on a thread of its own, when there is a place. Once begun, it is done to its end.
+///
+/// # Errors
+/// It panicked, or the runtime ends.
+pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    static PLACES: Semaphore = Semaphore::const_new(PLACES_ON_DISK);
+    // It is never closed.
+    let place = PLACES.acquire().await;
+    tokio::task::spawn_blocking(move || {
+        let _place = place;
+        work()
+    })
+    .await
 }
 
 /// What a panic said, as far as it said it in words.

@@ -35,7 +35,7 @@ impl Spot {
 
 /// All that an app claims, where it is sent on from included. Empty for one without an address, or on any free port: that is in nobody's way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Claim(Vec<Spot>);
+pub(crate) struct Claim(Box<[Spot]>);
 
 impl Claim {
     pub(crate) fn of(spec: &AppSpec) -> Claim {

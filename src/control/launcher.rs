@@ -139,7 +139,7 @@ pub struct LaunchError {
 /// What kind of trouble it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LaunchErrorKind {
-    /// Another process has the port: tried again soon and often.
+    /// Another process has the port, or there is no descriptor for it: tried again soon and often.
     AddressInUse,
     /// Anything else: tried again after a growing delay.
     Other,

@@ -52,10 +52,23 @@ type Sent = Result<
     Error,
 >;
 
+/// What a guest has written of a body and nobody has taken yet: so many pieces of so many bytes, a megabyte together.
+const BUFFERED_CHUNKS: usize = 4;
+const CHUNK: usize = 256 << 10;
+
 impl WasiHttpHooks for OutboundHooks {
     /// The client derives `host` from the authority, for HTTP/1.1 alone.
     fn set_host_header(&mut self) -> bool {
         false
+    }
+
+    /// More than one, so that a guest with a short answer need not wait for the client.
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        BUFFERED_CHUNKS
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
     }
 
     fn send_request(

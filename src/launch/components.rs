@@ -111,7 +111,7 @@ impl Parts {
         component: &Component,
     ) -> Result<PreparedComponent, LaunchFailure> {
         let metadata = component.metadata()?;
-        let loaded = self.loader.load(component).await?;
+        let loaded = Box::pin(self.loader.load(component)).await?;
         let permission = OutboundPermission::new(
             resources.app.clone(),
             component.id.as_str().into(),
@@ -135,7 +135,7 @@ impl Parts {
             state_dir: &resources.state_dir,
             state_quota: resources.state.as_ref(),
         };
-        let interfaces = self.host.interfaces(&context).await?;
+        let interfaces = Box::pin(self.host.interfaces(&context)).await?;
         let mut environment = component.env.clone();
         environment.extend(resources.spec.environment.clone());
         let settings = InstanceSettings {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::app::AppError;
 use crate::control::{LaunchError, LaunchErrorKind};
+use crate::errors::{DESCRIPTORS_REMEDY, lacks_descriptors};
 use crate::host::{InterfaceError, PermissionError};
 use crate::loader::ComponentError;
 use crate::manifest::Address;
@@ -79,6 +80,11 @@ impl From<LaunchFailure> for LaunchError {
     fn from(failure: LaunchFailure) -> Self {
         let (kind, retry_after) = match &failure {
             LaunchFailure::Bind(error) if error.is_in_use() => (LaunchErrorKind::AddressInUse, None),
+            failure if lacks_descriptors(failure) => {
+                let mut error = Self::new(LaunchErrorKind::AddressInUse, failure);
+                error.message = format!("{}: {DESCRIPTORS_REMEDY}", error.message);
+                return error;
+            }
             LaunchFailure::Oci(error) => (LaunchErrorKind::Other, error.retry_after()),
             _ => (LaunchErrorKind::Other, None),
         };

@@ -83,16 +83,17 @@ impl Launcher for AppLauncher {
         spec: Arc<AppSpec>,
         version: Version,
     ) -> Result<Preparation<PreparedApp>, LaunchError> {
-        let resolved = self.parts.version(&id, &spec, &version).await?;
+        let resolved = Box::pin(self.parts.version(&id, &spec, &version)).await?;
         let (digest, revalidate) = (resolved.digest, resolved.from_memory);
-        let prepared = match self.parts.prepare(&id, &spec, digest).await {
+        let prepared = match Box::pin(self.parts.prepare(&id, &spec, digest)).await {
             // What the tag meant may be gone from the cache and from the registry; what it means now is not.
             Err(LaunchFailure::Oci(error)) if revalidate => {
-                let fresh = self.parts.resolve(&spec).await.map_err(LaunchFailure::from)?;
+                let fresh = Box::pin(self.parts.resolve(&spec));
+                let fresh = fresh.await.map_err(LaunchFailure::from)?;
                 if fresh == digest {
                     return Err(LaunchFailure::from(error).into());
                 }
-                let prepared = self.parts.prepare(&id, &spec, fresh).await?;
+                let prepared = Box::pin(self.parts.prepare(&id, &spec, fresh)).await?;
                 return Ok(Preparation {
                     once: prepared.once,
                     prepared,
@@ -168,7 +169,7 @@ impl Launcher for AppLauncher {
         let (triggers, stop, finished) = started.run(once);
         let all_pins = self.parts.pins.clone();
         let task = tasks::spawn("app", async move {
-            let pinned = tokio::task::spawn_blocking(move || all_pins.add(&id, pins)).await;
+            let pinned = tasks::on_disk(move || all_pins.add(&id, pins)).await;
             drop(lease);
             let ended = triggers.await;
             drop(pinned);

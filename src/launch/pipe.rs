@@ -12,6 +12,7 @@ use crate::control::{AppId, Version};
 use crate::manifest::{Address, AppSpec};
 use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
+use crate::tasks;
 use crate::trigger::AppInput;
 use crate::trigger::http::tls::EndpointTls;
 use crate::variables::{Declared, Environment, Provider, Values, Variables, configured_providers};
@@ -98,7 +99,7 @@ impl Parts {
             return Some(digest);
         }
         let (resolutions, reference) = (self.resolutions.clone(), spec.reference.clone());
-        tokio::task::spawn_blocking(move || resolutions.get(&reference))
+        tasks::on_disk(move || resolutions.get(&reference))
             .await
             .ok()
             .flatten()
@@ -106,16 +107,17 @@ impl Parts {
 
     /// What the reference means now; remembered.
     pub(super) async fn resolve(&self, spec: &AppSpec) -> Result<Digest, OciError> {
-        let digest = self.puller.resolve(&spec.reference).await?;
+        let digest = Box::pin(self.puller.resolve(&spec.reference)).await?;
         let (resolutions, reference) = (self.resolutions.clone(), spec.reference.clone());
-        let written = tokio::task::spawn_blocking(move || resolutions.put(&reference, digest)).await;
+        let written = tasks::on_disk(move || resolutions.put(&reference, digest)).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(reference = %spec.reference, %error, "what the reference means can't be remembered");
         }
         Ok(digest)
     }
 
-    /// Everything but the port.
+    /// Everything but the port. Its steps are boxed: thousands of apps may be prepared at once, and each is as large as the step
+    /// that it is at.
     pub(super) async fn prepare(
         &self,
         id: &AppId,
@@ -132,7 +134,7 @@ impl Parts {
         }
         let state_dir = self.make_state_dir(spec, &config).await?;
         config.resolve_store_paths(&state_dir);
-        let artifact = self.puller.pull(&spec.reference, &digest).await?;
+        let artifact = Box::pin(self.puller.pull(&spec.reference, &digest)).await?;
         let app = match &artifact.config {
             AppConfig::Locked(json) => LockedApp::parse(json)?,
             AppConfig::PlainWasm { digest, name } => LockedApp::plain_wasm(name, digest),
@@ -142,17 +144,18 @@ impl Parts {
             return Err(LaunchFailure::NoAddress);
         }
         let tls = match plans.has_http() {
-            true => self.tls.prepare(spec).await?,
+            true => Box::pin(self.tls.prepare(spec)).await?,
             false => None,
         };
         let once = plans.has_command();
         let variables = Arc::new(self.variables(id, spec, &app, &config)?);
-        variables.check_required().await?;
-        let resources = AppResources::new(self, id, &app, spec, config, state_dir, variables.clone()).await?;
+        Box::pin(variables.check_required()).await?;
+        let resources = AppResources::new(self, id, &app, spec, config, state_dir, variables.clone());
+        let resources = Box::pin(resources).await?;
         let mut pins: Vec<Pin> = artifact.blobs.iter().map(Pin::from).collect();
         let mut components = BTreeMap::new();
         for component in plans.components(&app) {
-            let prepared = self.component(&resources, component).await?;
+            let prepared = Box::pin(self.component(&resources, component)).await?;
             pins.extend(prepared.loaded.pins.iter().cloned());
             components.insert(component.id.clone(), prepared);
         }
@@ -165,7 +168,7 @@ impl Parts {
             requests: resources.requests.clone(),
         };
         Ok(PreparedApp {
-            triggers: plans.prepare(self, &input, spec.health.as_ref()).await?,
+            triggers: Box::pin(plans.prepare(self, &input, spec.health.as_ref())).await?,
             tls,
             digest,
             once,
@@ -195,7 +198,12 @@ impl Parts {
             path: path.clone(),
             source,
         };
-        tokio::fs::create_dir_all(&path).await.map_err(error)?;
+        let made = path.clone();
+        match tasks::on_disk(move || std::fs::create_dir_all(&made)).await {
+            Ok(made) => made.map_err(error)?,
+            // It panicked, and goes on doing so here.
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
         std::path::absolute(&path).map_err(error)
     }
 
@@ -242,7 +250,7 @@ async fn read_config(file: PathBuf) -> Result<RuntimeConfig, LaunchFailure> {
         config.resolve_store_paths(&base);
         Ok::<_, RuntimeConfigError>(config)
     };
-    match tokio::task::spawn_blocking(read).await {
+    match tasks::on_disk(read).await {
         Ok(config) => Ok(config?),
         // It panicked, and goes on doing so here.
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -1,17 +1,18 @@
 //! Compiled code, kept below the store's root so that a restart compiles nothing.
 //!
 //! ```text
-//! compiled/<engine hash>/<key>   one line: the sha256 of the code
+//! compiled/<engine hash>/<key>   the sha256 of the code, and the trials that it has passed (see `entry.rs`)
 //! code/<sha256>                  what the engine made, mapped and executed
 //! ```
 //!
 //! An index entry and its code become visible by rename, code first, so an entry never names code that is still being
-//! written. Nothing relies on that: code is hashed before it is mapped, and whatever does not fit is compiled again.
+//! written. Nothing relies on that: a process hashes code before it maps it for the first time, and whatever does not fit is
+//! compiled again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
@@ -21,8 +22,11 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Precompiled};
 
 use super::disk;
+use super::entry::Entry;
 use super::error::LoadError;
 use super::sweep;
+use super::trial::Trial;
+use crate::tasks;
 
 /// Below the store's root.
 pub(super) const COMPILED: &str = "compiled";
@@ -30,10 +34,12 @@ pub(super) const COMPILED: &str = "compiled";
 pub(super) const CODE: &str = "code";
 /// Part of every key: raised when the steps before compilation change what they make of the same content.
 const PIPELINE: &[u8] = b"lepton-loader-2";
+/// So many keys are not worth a look at which of them are in use.
+const MIN_SLOTS: usize = 64;
 
 /// What a compiled component is made from: the content's digests and everything else that shapes the result.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CacheKey(String);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct CacheKey([u8; 32]);
 
 impl CacheKey {
     /// The key of these parts, in this order. The same content composed differently needs different parts.
@@ -45,13 +51,17 @@ impl CacheKey {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        CacheKey(hex::encode(hash.finalize()))
+        CacheKey(hash.finalize().into())
+    }
+
+    fn file_name(&self) -> String {
+        hex::encode(self.0)
     }
 }
 
 impl fmt::Debug for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.file_name())
     }
 }
 
@@ -143,8 +153,24 @@ struct Inner {
     files: Files,
     /// Compiling is all processor: more at once would only add memory.
     cores: Arc<Semaphore>,
-    /// Keys that are being compiled or in use. Weak, so that code is unmapped with its last user.
-    slots: Mutex<HashMap<CacheKey, Weak<Slot>>>,
+    slots: Mutex<Slots>,
+}
+
+/// Keys that are being compiled or in use. Weak, so that code is unmapped with its last user.
+#[derive(Default)]
+struct Slots {
+    by_key: HashMap<CacheKey, Weak<Slot>>,
+    /// With so many entries it is looked which of them are no longer in use: their number is bounded by twice that of those in
+    /// use, and a new one does not cost a look at all others.
+    clean_at: usize,
+}
+
+/// What is on disk of a key.
+pub(super) struct Stored {
+    /// As [`Compiled::paths`].
+    pub(super) paths: Vec<PathBuf>,
+    /// What it has passed.
+    pub(super) trials: Vec<String>,
 }
 
 impl CompileCache {
@@ -160,6 +186,7 @@ impl CompileCache {
             root: root.to_owned(),
             scratch: scratch.to_owned(),
             index: Path::new(COMPILED).join(&engine_hash),
+            verified: Mutex::default(),
         };
         for dir in [&root.join(&files.index), &root.join(CODE), &files.scratch] {
             disk::make_dir(dir)?;
@@ -170,7 +197,7 @@ impl CompileCache {
             engine: engine.clone(),
             files,
             cores: Arc::new(Semaphore::new(cores)),
-            slots: Mutex::new(HashMap::new()),
+            slots: Mutex::default(),
         })))
     }
 
@@ -198,13 +225,31 @@ impl CompileCache {
 
     fn slot(&self, key: &CacheKey) -> Arc<Slot> {
         let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(key).and_then(Weak::upgrade) {
+        if let Some(slot) = slots.by_key.get(key).and_then(Weak::upgrade) {
             return slot;
         }
-        slots.retain(|_, slot| slot.strong_count() > 0);
+        if slots.by_key.len() >= slots.clean_at {
+            slots.by_key.retain(|_, slot| slot.strong_count() > 0);
+            slots.clean_at = 2 * slots.by_key.len().max(MIN_SLOTS);
+        }
         let slot = Arc::new(Slot::default());
-        slots.insert(key.clone(), Arc::downgrade(&slot));
+        slots.by_key.insert(*key, Arc::downgrade(&slot));
         slot
+    }
+
+    /// What is on disk of `key`, which is then in use as pruning sees it. Nothing is mapped: the code may turn out to be
+    /// damaged when it is, and is then compiled again. `None`: it has to be compiled.
+    pub(super) async fn look_up(&self, key: &CacheKey) -> Option<Stored> {
+        let (inner, key) = (self.0.clone(), *key);
+        // A panic has been logged, and says nothing of what there is.
+        tasks::on_disk(move || inner.files.look_up(&key)).await.ok()?
+    }
+
+    /// Remembers what the code of `key` has passed. A disk that refuses is only logged: it will be tried again.
+    pub(super) async fn passed(&self, key: &CacheKey, trial: Trial) {
+        let (inner, key) = (self.0.clone(), *key);
+        // A panic has been logged.
+        let _ = tasks::on_disk(move || inner.files.passed(&key, &trial)).await;
     }
 
     async fn fill<F>(
@@ -226,12 +271,12 @@ impl CompileCache {
         let work = Work {
             inner: self.0.clone(),
             slot: slot.clone(),
-            key: key.clone(),
+            key: *key,
             name: name.to_owned(),
             _filling: filling,
         };
         let entered = span.clone();
-        let (work, found) = spawn_blocking(move || {
+        let (work, found) = tasks::on_disk(move || {
             let _entered = entered.entered();
             let found = work.find();
             (work, found)
@@ -348,7 +393,7 @@ impl Inner {
         };
         Ok(Loaded {
             code: code.map_err(error)?,
-            paths: vec![self.files.index.join(&key.0), relative],
+            paths: vec![self.files.index.join(key.file_name()), relative],
         })
     }
 
@@ -378,25 +423,68 @@ struct Files {
     scratch: PathBuf,
     /// Relative to the root.
     index: PathBuf,
+    /// The sha256 of code that has been found whole, and is not changed by anybody since.
+    verified: Mutex<HashSet<[u8; 32]>>,
 }
 
 impl Files {
+    fn entry(&self, key: &CacheKey) -> PathBuf {
+        self.root.join(&self.index).join(key.file_name())
+    }
+
+    fn code(&self, hash: &str) -> PathBuf {
+        self.root.join(CODE).join(hash)
+    }
+
+    fn look_up(&self, key: &CacheKey) -> Option<Stored> {
+        let path = self.entry(key);
+        let entry = Entry::read(&path)?;
+        let code = self.code(&entry.code);
+        if !code.is_file() {
+            return None;
+        }
+        touch([&path, &code]);
+        Some(Stored {
+            paths: vec![
+                self.index.join(key.file_name()),
+                Path::new(CODE).join(&entry.code),
+            ],
+            trials: entry.trials,
+        })
+    }
+
+    fn passed(&self, key: &CacheKey, trial: &Trial) {
+        let path = self.entry(key);
+        // Pruned, or never written: then there is nothing to remember it of.
+        let Some(mut entry) = Entry::read(&path) else {
+            return;
+        };
+        entry.passed(trial.as_str());
+        if let Err(error) = disk::write(&self.scratch, &path, entry.text().as_bytes()) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a component will be tried again after a restart");
+        }
+    }
+
     /// The hash of the key's code, when the code is there and whole.
     fn find(&self, key: &CacheKey) -> Option<String> {
-        let entry = self.root.join(&self.index).join(&key.0);
-        let code = sweep::read_entry(&entry)?;
-        let path = self.root.join(CODE).join(&code);
-        match disk::sha256_of(&path) {
-            Ok(actual) if actual == code => {
-                // Pruning takes the least recently used first.
-                for used in [&entry, &path] {
-                    disk::touch(used);
-                }
-                Some(code)
+        let path = self.entry(key);
+        let Entry { code: hash, .. } = Entry::read(&path)?;
+        let code = self.code(&hash);
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&hash, &mut bytes).ok()?;
+        if self.verified().contains(&bytes) {
+            return code.is_file().then_some(hash);
+        }
+        match disk::sha256_of(&code) {
+            Ok(actual) if actual == hash => {
+                self.verified().insert(bytes);
+                touch([&path, &code]);
+                Some(hash)
             }
             Ok(actual) => {
-                tracing::warn!(expected = code, actual, "damaged compiled code removed");
-                drop(std::fs::remove_file(&path));
+                tracing::warn!(expected = hash, actual, "damaged compiled code removed");
+                drop(std::fs::remove_file(&code));
                 None
             }
             Err(_) => None,
@@ -405,14 +493,21 @@ impl Files {
 
     fn put(&self, key: &CacheKey, compiled: &[u8]) -> Result<String, LoadError> {
         let code = hex::encode(Sha256::digest(compiled));
-        disk::write(&self.scratch, &self.root.join(CODE).join(&code), compiled)?;
-        disk::write(
-            &self.scratch,
-            &self.root.join(&self.index).join(&key.0),
-            code.as_bytes(),
-        )?;
+        disk::write(&self.scratch, &self.code(&code), compiled)?;
+        let entry = Entry::new(code.clone());
+        disk::write(&self.scratch, &self.entry(key), entry.text().as_bytes())?;
         Ok(code)
     }
+
+    fn verified(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+        // Nothing panics while it is held.
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Pruning takes the least recently used first.
+fn touch(used: [&PathBuf; 2]) {
+    used.into_iter().for_each(|path| disk::touch(path));
 }
 
 /// Equal for engines that can load one another's code: version, target, settings.

@@ -195,7 +195,7 @@ async fn a_compilation_whose_caller_was_dropped_serves_the_next() {
     let (held, make) = held(&place.made);
     let key = CacheKey::of(&["a"]);
     let first = tokio::spawn({
-        let (cache, key) = (cache.clone(), key.clone());
+        let (cache, key) = (cache.clone(), key);
         async move { cache.get(&key, "web", make).await.map(drop) }
     });
     held.begun.await.unwrap();

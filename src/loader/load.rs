@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::app::{AppError, Component, FileContent as Content, FileMount};
 use crate::oci::{Digest, Pin, Store};
 use crate::runtime::Runtime;
+use crate::tasks;
 
-use super::cache::{CacheKey, CompileCache, Compiled};
-use super::command::command_module;
-use super::compose::{Dependency, compose};
+use super::cache::{CacheKey, CompileCache, Compiled, Stored};
+use super::code::{ComponentCode, Recipe, StoredDependency};
 use super::error::LoadError;
 use super::files::{FileContent, FileEntry, materialise};
-use super::rename::rename_candidate;
+use super::residents::Residents;
+use super::trial::Trial;
 
 /// Why a component of an app can't be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -36,92 +37,125 @@ pub enum ComponentError {
 pub struct Loader {
     store: Store,
     cache: CompileCache,
+    residents: Residents,
 }
 
-/// A component that can be linked, and what it is given.
+/// A component whose code is there, and what it is given.
 pub struct LoadedComponent {
-    pub compiled: Compiled,
+    pub code: ComponentCode,
+    /// Mapped where it had to be compiled.
+    mapped: Option<Compiled>,
+    /// What the code has passed.
+    trials: Vec<String>,
     /// The directory that the guest sees at `/`; none for a component without files.
     pub files: Option<PathBuf>,
     /// What of the store it uses while it runs, besides the artifact's own blobs.
     pub pins: Vec<Pin>,
 }
 
+impl LoadedComponent {
+    /// What can be linked.
+    pub async fn compiled(&self) -> Result<Compiled, ComponentError> {
+        match &self.mapped {
+            Some(compiled) => Ok(compiled.clone()),
+            None => self.code.map().await,
+        }
+    }
+
+    /// Whether an instance was made in this way before: by an earlier process, perhaps.
+    pub fn has_passed(&self, trial: &Trial) -> bool {
+        self.trials.iter().any(|passed| passed == trial.as_str())
+    }
+
+    /// One that no cache has, for tests of what runs it.
+    #[cfg(test)]
+    pub(crate) fn uncached(compiled: Compiled) -> Self {
+        Self {
+            code: ComponentCode::uncached(compiled),
+            mapped: None,
+            trials: Vec::new(),
+            files: None,
+            pins: Vec::new(),
+        }
+    }
+}
+
 impl Loader {
     /// Blocks on the disk.
     pub fn new(runtime: &Runtime, store: Store) -> Result<Self, LoadError> {
         let cache = CompileCache::open(store.root(), store.scratch(), runtime.engine())?;
-        Ok(Self { store, cache })
+        let residents = Residents::default();
+        Ok(Self {
+            store,
+            cache,
+            residents,
+        })
     }
 
-    /// Loads one component: from the compilation cache, or through every step that makes it one.
+    /// Those that hold code for a while.
+    pub fn residents(&self) -> &Residents {
+        &self.residents
+    }
+
+    /// Loads one component: what is in the compilation cache is not mapped yet, what is not goes through every step that
+    /// makes it code.
     pub async fn load(&self, component: &Component) -> Result<LoadedComponent, ComponentError> {
         component.check_trigger_dependencies()?;
-        let compiled = self.compile(component).await?;
+        let code = self.code(component)?;
+        let (stored, mapped) = match code.look_up().await {
+            Some(stored) => (stored, None),
+            None => {
+                let compiled = Box::pin(code.map()).await?;
+                let (paths, trials) = (compiled.paths().to_vec(), Vec::new());
+                (Stored { paths, trials }, Some(compiled))
+            }
+        };
         let files = component.files()?;
         let files = if files.is_empty() {
             None
         } else {
             Some(self.lay_out(component, files).await?)
         };
-        let mut pins: Vec<Pin> = compiled.paths().iter().cloned().map(Pin::Path).collect();
+        let mut pins: Vec<Pin> = stored.paths.into_iter().map(Pin::Path).collect();
         let relative = |path: &Path| path.strip_prefix(self.store.root()).map(Path::to_owned).ok();
         pins.extend(files.as_deref().and_then(relative).map(Pin::Path));
         Ok(LoadedComponent {
-            compiled,
+            code,
+            mapped,
+            trials: stored.trials,
             files,
             pins,
         })
     }
 
-    async fn compile(&self, component: &Component) -> Result<Compiled, ComponentError> {
+    fn code(&self, component: &Component) -> Result<ComponentCode, ComponentError> {
         let id = &component.id;
         let root = self.stored(id, component.wasm()?)?;
         let mut parts = vec![root.to_string()];
         let mut dependencies = Vec::new();
         for (name, dependency) in &component.dependencies {
-            let digest = self.stored(id, dependency.wasm(id)?)?;
+            let wasm = self.stored(id, dependency.wasm(id)?)?;
             parts.extend([
                 name.clone(),
-                digest.to_string(),
+                wasm.to_string(),
                 format!("{:?}", (&dependency.export, &dependency.inherit)),
             ]);
-            dependencies.push((
-                name.clone(),
-                digest,
-                dependency.export.clone(),
-                dependency.inherit.clone(),
-            ));
+            dependencies.push(StoredDependency {
+                name: name.clone(),
+                wasm,
+                export: dependency.export.clone(),
+                inherit: dependency.inherit.clone(),
+            });
         }
-        let key = CacheKey::of(&parts);
-        let store = self.store.clone();
-        let make = move || {
-            let root = read(&store, &root)?;
-            if dependencies.is_empty()
-                && let Some(command) = command_module(&root)?
-            {
-                return Ok(command.into_owned());
-            }
-            let dependencies = dependencies
-                .into_iter()
-                .map(|(name, digest, export, inherit)| {
-                    let wasm = read(&store, &digest)?;
-                    Ok(Dependency {
-                        name,
-                        wasm,
-                        export,
-                        inherit,
-                    })
-                })
-                .collect::<Result<Vec<_>, LoadError>>()?;
-            let composed = compose(root, dependencies)?;
-            Ok(rename_candidate(&composed)?.into_owned())
-        };
-        let load = |source| ComponentError::Load {
-            component: id.clone(),
-            source,
-        };
-        self.cache.get(&key, id, make).await.map_err(load)
+        Ok(ComponentCode::stored(Recipe {
+            store: self.store.clone(),
+            cache: self.cache.clone(),
+            residents: self.residents.clone(),
+            id: id.clone(),
+            key: CacheKey::of(&parts),
+            root,
+            dependencies,
+        }))
     }
 
     async fn lay_out(&self, component: &Component, files: Vec<FileMount>) -> Result<PathBuf, ComponentError> {
@@ -143,8 +177,7 @@ impl Loader {
             });
         }
         let store = self.store.clone();
-        let laid_out =
-            tokio::task::spawn_blocking(move || materialise(store.root(), store.scratch(), &entries)).await;
+        let laid_out = tasks::on_disk(move || materialise(store.root(), store.scratch(), &entries)).await;
         let id = || component.id.clone();
         laid_out
             .map_err(|_| ComponentError::Task(id()))?
@@ -164,11 +197,4 @@ impl Loader {
             }),
         }
     }
-}
-
-fn read(store: &Store, digest: &Digest) -> Result<Vec<u8>, LoadError> {
-    let bytes = store
-        .read(digest)
-        .map_err(|error| LoadError::Content(Box::new(error)))?;
-    bytes.ok_or_else(|| LoadError::Content(format!("{digest} is no longer in the store").into()))
 }

@@ -5,12 +5,14 @@
 
 mod cache;
 mod capability;
+mod code;
 mod command;
 mod componentize;
 mod compose;
 mod deny;
 mod dependency_name;
 mod disk;
+mod entry;
 mod error;
 mod files;
 mod handler;
@@ -20,13 +22,18 @@ mod module_info;
 mod old_abi;
 mod rename;
 mod reply;
+mod residents;
 mod stub_module;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trial;
 
 pub use cache::{Code, Compiled};
+pub use code::ComponentCode;
 pub use error::LoadError;
 pub use handler::{CommandType, HandlerType};
 pub use imports::{MissingImport, link};
 pub use load::{ComponentError, LoadedComponent, Loader};
+pub use residents::{Resident, Residents};
+pub use trial::Trial;

@@ -1,20 +1,10 @@
-//! Index entries of the compilation cache, and what other engines left behind.
+//! What other engines left behind in the compilation cache.
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use super::cache::{CODE, COMPILED};
-
-/// Hexadecimal digits of a sha256.
-const HEX_LEN: usize = 64;
-
-/// The code's hash in an index entry; `None` for one that is not there or not whole.
-pub(super) fn read_entry(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let hash = text.trim_end();
-    let is_hash = hash.len() == HEX_LEN && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    is_hash.then(|| hash.to_owned())
-}
+use super::entry::Entry;
 
 /// Removes the entries of engines other than `keep`, and the code that only they name. Best effort: what can't be
 /// removed now is removed at another start. A process of the other version that still runs keeps its mappings, and
@@ -45,6 +35,6 @@ fn codes_of(engine: &Path) -> Vec<String> {
     };
     entries
         .flatten()
-        .filter_map(|entry| read_entry(&entry.path()))
+        .filter_map(|entry| Some(Entry::read(&entry.path())?.code))
         .collect()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::digest::Digest;
 use super::store::StoreError;
+use crate::tasks;
 
 /// The cause below an [`OciError`].
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -165,7 +166,7 @@ impl OciError {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OciError> + Send + 'static,
 ) -> Result<T, OciError> {
-    match tokio::task::spawn_blocking(work).await {
+    match tasks::on_disk(work).await {
         Ok(result) => result,
         // A panic stays one: swallowing it would hide a bug behind an error message.
         Err(join) => match join.try_into_panic() {

@@ -113,11 +113,11 @@ impl Pull<'_> {
         if !missing.is_empty() {
             let total = missing.iter().map(|blob| blob.size).sum();
             let item = self.progress.start(&self.origin.source.to_string(), Some(total));
-            futures::stream::iter(missing)
+            let fetching = futures::stream::iter(missing)
                 .map(|blob| self.fetch_one(blob, &*item))
                 .buffer_unordered(PARALLEL_BLOBS)
-                .try_collect::<()>()
-                .await?;
+                .try_collect::<()>();
+            Box::pin(fetching).await?;
             item.finish();
         }
         let (store, wanted) = (self.origin.store.clone(), wanted.to_vec());

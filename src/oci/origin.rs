@@ -55,14 +55,14 @@ impl<'a> Origin<'a> {
 
     async fn resolve_tag(&self, reference: &Reference) -> Result<Digest, OciError> {
         let tag = reference.tag().unwrap_or("latest");
-        match self.client.head(reference, tag).await {
+        match Box::pin(self.client.head(reference, tag)).await {
             // Known already: registries do not count a HEAD against their limits, and nothing is fetched twice.
             Ok(Some(digest)) if self.has_manifest(&digest).await? => return Ok(digest),
             // A HEAD's answer has no body to explain it: the GET below says it better.
             Ok(_) | Err(OciError::NotFound { .. } | OciError::Unexpected { .. }) => {}
             Err(error) => return Err(error),
         }
-        let bytes = self.client.manifest(reference, tag, self.limits.manifest).await?;
+        let bytes = Box::pin(self.client.manifest(reference, tag, self.limits.manifest)).await?;
         let store = self.store.clone();
         blocking(move || Ok(store.put(&bytes)?)).await
     }
@@ -85,9 +85,8 @@ impl<'a> Origin<'a> {
         }
         let bytes = match self.source {
             Source::Registry(reference) => {
-                self.client
-                    .manifest(reference, &digest.to_string(), self.limits.manifest)
-                    .await?
+                let digest = digest.to_string();
+                Box::pin(self.client.manifest(reference, &digest, self.limits.manifest)).await?
             }
             _ => {
                 let (layout, limit) = (self.layout().await?, self.limits.manifest);

@@ -1,7 +1,6 @@
 //! Values kept by their type: this room does not know the interfaces whose state it holds.
 
 use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::sockets::SocketRules;
@@ -9,14 +8,17 @@ use super::sockets::SocketRules;
 /// What the host's interfaces took from one component: one value of each type, shared by all instances.
 #[derive(Debug, Default)]
 pub struct Interfaces {
-    values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// A dozen at most.
+    values: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
     socket_rules: Option<Arc<dyn SocketRules>>,
 }
 
 impl Interfaces {
-    /// Adds what the interface `T` took, in place of what it took before.
+    /// Adds what the interface `T` took, once.
     pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
-        self.values.insert(TypeId::of::<T>(), Arc::new(value));
+        // There is one of these for each component of each app.
+        self.values.reserve_exact(1);
+        self.values.push((TypeId::of::<T>(), Arc::new(value)));
     }
 
     /// Decides about the component's sockets; without rules it has none.
@@ -30,8 +32,10 @@ impl Interfaces {
 
     /// An error, which traps, for an interface that was linked without having been given the component.
     pub(super) fn get<T: Any + Send + Sync>(&self) -> wasmtime::Result<Arc<T>> {
-        let value = self.values.get(&TypeId::of::<T>()).cloned();
+        let wanted = TypeId::of::<T>();
+        let value = self.values.iter().find(|(kind, _)| *kind == wanted);
         value
+            .map(|(_, value)| value.clone())
             .and_then(|value| value.downcast().ok())
             .ok_or_else(|| wasmtime::format_err!("the component was prepared without {}", type_name::<T>()))
     }

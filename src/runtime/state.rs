@@ -9,6 +9,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
+use super::exhausted::AppIsFull;
 use super::limits::InstanceLimits;
 use super::memory::MemoryLimiter;
 use super::meter::Meter;
@@ -44,8 +45,7 @@ pub(super) struct Given {
 impl Given {
     pub(super) fn new(settings: &InstanceSettings) -> wasmtime::Result<Self> {
         let place = settings.places.clone().try_acquire_owned();
-        let place =
-            place.map_err(|_| wasmtime::format_err!("the app has as many instances as one app may have"))?;
+        let place = place.map_err(|_| AppIsFull)?;
         let output = |output| GuestOutput {
             app: settings.app.clone(),
             component: settings.component.clone(),

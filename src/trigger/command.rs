@@ -82,7 +82,7 @@ pub async fn prepare(
     let id = plan.component.as_str();
     let life = Life::default();
     let prepared = component(input, id)?;
-    let command = CommandGuest::new(runtime, id, &prepared.loaded)?;
+    let command = CommandGuest::new(runtime, id, &prepared.loaded.compiled().await?)?;
     let guest = prepared.guest(runtime, None, &life);
     in_time(id, command.try_instantiate(&guest)).await?;
     Ok(CommandApp {

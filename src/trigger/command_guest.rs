@@ -7,7 +7,7 @@ use wasmtime_wasi::p3::bindings::CommandPre as Command03Pre;
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
 use super::guest::Guest;
-use crate::loader::{self, Code, CommandType, LoadError, LoadedComponent};
+use crate::loader::{self, Code, CommandType, Compiled, LoadError};
 use crate::runtime::{CommandState, HostState, Runtime};
 
 const START: &str = "_start";
@@ -49,12 +49,12 @@ pub enum CommandError {
 
 impl CommandGuest {
     /// Links the component; `id` is for errors.
-    pub(crate) fn new(runtime: &Runtime, id: &str, loaded: &LoadedComponent) -> Result<Self, CommandError> {
+    pub(crate) fn new(runtime: &Runtime, id: &str, compiled: &Compiled) -> Result<Self, CommandError> {
         let error = |source| CommandError::Link {
             component: id.to_owned(),
             source,
         };
-        let kind = match loaded.compiled.code() {
+        let kind = match compiled.code() {
             Code::Command(module) => {
                 let linked = runtime.command_linker().instantiate_pre(module);
                 Kind::Preview1(linked.map_err(error)?)

@@ -12,6 +12,7 @@ mod conformance;
 mod connections;
 mod definitions;
 mod demo;
+mod density;
 mod directory;
 mod edits;
 mod files;

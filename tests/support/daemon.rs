@@ -256,10 +256,18 @@ impl Daemon {
         .await
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub fn pid(&self) -> Pid {
         let id = self.child.as_ref().and_then(Child::id).expect("it runs");
-        let pid = Pid::from_raw(id as i32).expect("no process has the id 0");
-        kill_process(pid, signal).expect("it runs");
+        Pid::from_raw(id as i32).expect("no process has the id 0")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it runs");
+    }
+
+    /// What the kernel says of it, by the name of the file or directory below /proc.
+    pub fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid().as_raw_nonzero()))
     }
 
     /// Waits for it to end.

@@ -55,7 +55,10 @@ impl<L: Launcher> Supervisor<L> {
     }
 
     async fn file(&mut self, id: &AppId, file: AppFile) {
-        let app = self.apps.entry(id.clone()).or_insert_with(App::new);
+        let app = self
+            .apps
+            .entry(id.clone())
+            .or_insert_with(|| Box::new(App::new()));
         app.present = true;
         app.path = file.path;
         // Whatever went wrong, it is tried again at once.

@@ -99,7 +99,8 @@ enum Sweep {
 pub struct Supervisor<L: Launcher> {
     launcher: L,
     settings: SupervisorSettings,
-    apps: BTreeMap<AppId, App>,
+    /// Boxed: nodes of the map are half empty.
+    apps: BTreeMap<AppId, Box<App>>,
     claims: Claims,
     serving: Serving,
     /// Runs whose app has moved on, and whose address another app is about to take over.
@@ -187,7 +188,9 @@ impl<L: Launcher> Supervisor<L> {
 
     fn is_over(&self) -> bool {
         let activating = |app: &App| app.actual().activating;
-        self.shutdown.is_some() && self.drains.is_empty() && !self.apps.values().any(activating)
+        self.shutdown.is_some()
+            && self.drains.is_empty()
+            && !self.apps.values().map(|app| &**app).any(activating)
     }
 
     fn command(&mut self, command: Command) {

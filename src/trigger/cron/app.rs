@@ -96,7 +96,7 @@ impl EventKind for CronShared {
             let (guest, pre) = match tried.get(&id) {
                 Some(tried) => tried.clone(),
                 None => {
-                    let prepared = link(runtime, input, &id, &life)?;
+                    let prepared = link(runtime, input, &id, &life).await?;
                     world_function(&prepared.component, &id, FUNCTION)?;
                     try_instantiate(&prepared.guest, &prepared.pre).await?;
                     let pre =

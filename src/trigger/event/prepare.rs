@@ -8,7 +8,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::app::AppError;
-use crate::loader::{self, LoadError};
+use crate::loader::{self, ComponentError, LoadError};
 use crate::runtime::{HostState, Runtime};
 use crate::trigger::command_guest::CommandError;
 use crate::trigger::guest::{AppInput, Guest, Life, PreparedComponent};
@@ -24,6 +24,8 @@ pub enum PrepareError {
     App(#[from] AppError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Code(#[from] ComponentError),
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error("the component `{component}` {what}")]
@@ -68,14 +70,15 @@ pub(in crate::trigger) fn component<'a>(
 }
 
 /// Links the component `id`. Outside the HTTP trigger there is no way back to the app's own routes.
-pub(in crate::trigger) fn link(
+pub(in crate::trigger) async fn link(
     runtime: &Runtime,
     input: &AppInput<'_>,
     id: &str,
     life: &Life,
 ) -> Result<Prepared, PrepareError> {
     let prepared = component(input, id)?;
-    let component = prepared.loaded.compiled.component(id)?;
+    let compiled = prepared.loaded.compiled().await?;
+    let component = compiled.component(id)?;
     Ok(Prepared {
         pre: loader::link(runtime.linker(), component, id)?,
         guest: prepared.guest(runtime, None, life).into(),

@@ -168,11 +168,7 @@ impl Stage {
         let permission =
             OutboundPermission::new(id.clone(), name.clone(), &[], Vec::new(), variables.clone()).unwrap();
         let prepared = PreparedComponent {
-            loaded: LoadedComponent {
-                compiled: Compiled::uncached(component),
-                files: None,
-                pins: Vec::new(),
-            },
+            loaded: LoadedComponent::uncached(Compiled::uncached(component)),
             settings: Arc::new(InstanceSettings {
                 app: id,
                 component: name,

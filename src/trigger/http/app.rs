@@ -1,6 +1,6 @@
 //! One version of an app, ready to serve: request to response (`docs/contract/http-trigger.md §4`).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures::FutureExt;
@@ -16,7 +16,7 @@ use super::body::Oversize;
 use super::client::RequestFacts;
 use super::ending::Ending;
 use super::exchange::{ClientGuard, GuestBody};
-use super::executor::{Executor, GuestError, PathMatches};
+use super::executor::{Executor, GuestError, OnDemand, PathMatches};
 use super::headers::{self, Asked, Origin};
 use super::host;
 use super::listener::ListenAddress;
@@ -26,7 +26,7 @@ use super::router::{RouteMatch, Router};
 use super::static_response::StaticResponse;
 use super::timeouts::TimedBody;
 use crate::net::Site;
-use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
+use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH, Reason};
 use crate::trigger::guest::{Guest, Life};
 
 /// Paths that the host answers itself.
@@ -51,9 +51,9 @@ pub(super) struct AppParts {
     /// What `spin-base-path` says.
     pub(super) base_path: String,
     /// What each route of the router leads to.
-    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) endpoints: Box<[Endpoint]>,
     /// Every component with an HTTP trigger, public or private.
-    pub(super) components: BTreeMap<String, HttpComponent>,
+    pub(super) components: HashMap<String, HttpComponent>,
     pub(super) life: Life,
     pub(super) admission: Admission,
 }
@@ -74,7 +74,7 @@ pub(super) enum Endpoint {
 /// A component and how it is called.
 pub(super) struct HttpComponent {
     pub(super) guest: Arc<Guest>,
-    pub(super) executor: Executor,
+    pub(super) executor: Arc<OnDemand>,
 }
 
 impl HttpApp {
@@ -240,7 +240,11 @@ impl HttpApp {
         if let Err(error) = headers::inject(&mut request, route, origin, &self.parts.base_path) {
             return self.failed(component, request_id.as_ref(), &error);
         }
-        if let (Executor::Wagi(_), Some(route)) = (executor, route) {
+        let executor = match executor.get().await {
+            Ok(executor) => executor,
+            Err(error) => return self.failed(component, request_id.as_ref(), &GuestError::Code(error)),
+        };
+        if let (Executor::Wagi(_), Some(route)) = (&*executor, route) {
             let matches = route.parameters();
             let matches = matches.map(|(name, value)| (name.to_owned(), value.to_owned()));
             request.extensions_mut().insert(PathMatches(matches.collect()));
@@ -298,6 +302,10 @@ impl HttpApp {
             GuestError::MethodNotAllowed => return refuse(Refusal::MethodNotAllowed),
             GuestError::BodyBrokeOff => {}
             GuestError::BodyTooLarge => return refuse(Refusal::TooLarge),
+            GuestError::Exhausted => {
+                self.parts.admission.limits().overruns.record(Reason::Queue);
+                return refuse(Refusal::Busy);
+            }
             GuestError::Limit(limit) => self.parts.admission.limits().overruns.record(limit.reason()),
             GuestError::InstanceEnded => {
                 tracing::error!(
@@ -316,6 +324,17 @@ impl HttpApp {
                     error = format!("{cause:?}"),
                     "the guest trapped"
                 );
+            }
+            GuestError::Code(error) => {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(
+                    app,
+                    component,
+                    request_id,
+                    error,
+                    "the component's code can't be had"
+                );
+                return refuse(Refusal::Unavailable);
             }
             other => tracing::error!(app, component, request_id, error = %other, "the guest failed"),
         }

@@ -48,6 +48,16 @@ pub(super) enum ExecutorConfig {
     Wagi { argv: Option<String> },
 }
 
+impl ExecutorConfig {
+    /// What a component is called as.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Wagi { .. } => "wagi",
+        }
+    }
+}
+
 /// A route as it is written, and with the app's base before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route {

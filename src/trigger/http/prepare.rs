@@ -1,24 +1,20 @@
 //! A locked app and its loaded components to an app that is ready to serve. Touches no port.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 use super::admission::Admission;
 use super::app::{AppParts, Endpoint, HttpApp, HttpComponent};
 use super::config::{self, ConfigError, ExecutorConfig, HttpTrigger, Target};
-use super::executor::{BufferedInstances, Executor, FreshInstances, ReusedInstances, WagiInstances};
+use super::executor::OnDemand;
 use super::router::{RouteError, RouteWarning, Router};
 use super::static_response::{StaticResponse, StaticResponseError};
 use crate::app::{AppError, Component, LockedApp};
-use crate::host::wasi_rc::{Candidate, Handler};
-use crate::loader::{self, HandlerType, LoadError, LoadedComponent};
+use crate::loader::{ComponentError, LoadError, Trial};
 use crate::runtime::Runtime;
-use crate::trigger::command_guest::{CommandError, CommandGuest};
-use crate::trigger::guest::{AppInput, Life};
+use crate::trigger::command_guest::CommandError;
+use crate::trigger::guest::{AppInput, Guest, Life};
 
 /// The kind of trigger that this room runs.
 pub const KIND: &str = "http";
@@ -43,6 +39,8 @@ pub enum PrepareError {
     },
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Code(#[from] ComponentError),
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error("the component `{component}` can't be instantiated")]
@@ -101,7 +99,8 @@ impl HttpPlan {
     }
 }
 
-/// Links every component and instantiates it once: what can't start must not replace what works.
+/// Links every component and instantiates it once, unless that has been done before in the same way: what can't start must
+/// not replace what works.
 pub async fn prepare(
     runtime: &Runtime,
     plan: HttpPlan,
@@ -109,25 +108,24 @@ pub async fn prepare(
 ) -> Result<Arc<HttpApp>, PrepareError> {
     let (router, endpoints) = routes(&plan, &input.id)?;
     let life = Life::default();
-    let mut linked = Vec::new();
-    for component in plan.components(input.app) {
-        let Some(prepared) = input.components.get(&component.id) else {
-            continue;
-        };
-        let executor = match plan.executor(&component.id) {
-            ExecutorConfig::Http => executor(runtime, &component.id, &prepared.loaded)?,
-            ExecutorConfig::Wagi { argv } => {
-                let command = CommandGuest::new(runtime, &component.id, &prepared.loaded)?;
-                Executor::Wagi(WagiInstances::new(command, argv))
-            }
-        };
-        linked.push((&component.id, prepared, executor));
-    }
+    let mut trials = Vec::new();
     let app = HttpApp::new(|local| {
-        let components = linked.into_iter().map(|(id, prepared, executor)| {
+        let mut components = HashMap::new();
+        for component in plan.components(input.app) {
+            let Some(prepared) = input.components.get(&component.id) else {
+                continue;
+            };
+            let config = plan.executor(&component.id);
+            trials.push((
+                &component.id,
+                prepared,
+                Trial::of(config.name(), &prepared.settings),
+            ));
+            let code = prepared.loaded.code.clone();
+            let executor = OnDemand::new(runtime, &component.id, code, config);
             let guest = prepared.guest(runtime, Some(local.clone()), &life).into();
-            (id.clone(), HttpComponent { guest, executor })
-        });
+            components.insert(component.id.clone(), HttpComponent { guest, executor });
+        }
         AppParts {
             id: input.id.clone(),
             name: input.app.name().to_owned(),
@@ -135,27 +133,34 @@ pub async fn prepare(
             digest: input.digest.clone(),
             router,
             base_path: plan.base_path.clone(),
-            endpoints,
-            components: components.collect(),
+            endpoints: endpoints.into(),
+            components,
             life: life.clone(),
             admission: Admission::new(input.requests.clone()),
         }
     });
-    for (id, component) in &app.parts.components {
-        let trial = tokio::time::timeout(
-            TRIAL_TIMEOUT,
-            component.executor.try_instantiate(&component.guest),
-        );
-        let error = |source| PrepareError::Instantiate {
-            component: id.clone(),
-            source,
-        };
-        trial
-            .await
-            .map_err(|_| PrepareError::TrialTimeout(id.clone()))?
-            .map_err(error)?;
+    for (id, prepared, trial) in trials {
+        let passed = |trial: &Trial| prepared.loaded.has_passed(trial);
+        if trial.as_ref().is_some_and(passed) {
+            continue;
+        }
+        let HttpComponent { guest, executor } = &app.parts.components[id];
+        try_instantiate(id, guest, executor).await?;
+        if let Some(trial) = trial {
+            executor.code().passed(trial).await;
+        }
     }
     Ok(app)
+}
+
+async fn try_instantiate(id: &str, guest: &Guest, executor: &Arc<OnDemand>) -> Result<(), PrepareError> {
+    let executor = executor.get().await?;
+    let tried = tokio::time::timeout(TRIAL_TIMEOUT, executor.try_instantiate(guest)).await;
+    let tried = tried.map_err(|_| PrepareError::TrialTimeout(id.to_owned()))?;
+    tried.map_err(|source| PrepareError::Instantiate {
+        component: id.to_owned(),
+        source,
+    })
 }
 
 fn routes(plan: &HttpPlan, app: &str) -> Result<(Router, Vec<Endpoint>), PrepareError> {
@@ -190,28 +195,4 @@ fn routes(plan: &HttpPlan, app: &str) -> Result<(Router, Vec<Endpoint>), Prepare
         }
     }
     Ok((router, endpoints))
-}
-
-fn executor(runtime: &Runtime, id: &str, loaded: &LoadedComponent) -> Result<Executor, PrepareError> {
-    let component = loaded.compiled.component(id)?;
-    let handler = HandlerType::of(component, id)?;
-    let pre = loader::link(runtime.linker(), component, id)?;
-    let error = |source| PrepareError::Instantiate {
-        component: id.into(),
-        source,
-    };
-    Ok(match handler {
-        HandlerType::Wasi0_2 => Executor::Fresh(FreshInstances::Wasi02(ProxyPre::new(pre).map_err(error)?)),
-        HandlerType::WasiRc20231018 => Executor::Fresh(FreshInstances::Candidate(
-            Handler::new(pre, Candidate::October).map_err(error)?,
-        )),
-        HandlerType::WasiRc20231110 => Executor::Fresh(FreshInstances::Candidate(
-            Handler::new(pre, Candidate::November).map_err(error)?,
-        )),
-        HandlerType::Wasi0_3 => Executor::Reused(ReusedInstances::new(ServicePre::new(pre).map_err(error)?)),
-        HandlerType::Wasi0_3Rc => {
-            Executor::Reused(ReusedInstances::single_use(ServicePre::new(pre).map_err(error)?))
-        }
-        HandlerType::SpinInbound => Executor::Buffered(BufferedInstances::new(pre).map_err(error)?),
-    })
 }

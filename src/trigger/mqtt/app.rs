@@ -87,7 +87,7 @@ impl EventKind for MqttShared {
             let handler = match handlers.get(id) {
                 Some(handler) => handler.clone(),
                 None => {
-                    let handler = Arc::new(Handler::new(id, link(runtime, input, id, &life)?).await?);
+                    let handler = Arc::new(Handler::new(id, link(runtime, input, id, &life).await?).await?);
                     handlers.insert(id, handler.clone());
                     handler
                 }

@@ -54,7 +54,7 @@ impl EventKind for RedisShared {
             let handler = match handlers.get(id) {
                 Some(handler) => handler.clone(),
                 None => {
-                    let handler = Arc::new(Handler::new(id, link(runtime, input, id, &life)?).await?);
+                    let handler = Arc::new(Handler::new(id, link(runtime, input, id, &life).await?).await?);
                     handlers.insert(id, handler.clone());
                     handler
                 }

@@ -53,7 +53,7 @@ impl EventKind for SqsShared {
             let handler = match handlers.get(&id) {
                 Some(handler) => handler.clone(),
                 None => {
-                    let handler = Arc::new(Handler::new(&id, link(runtime, input, &id, &life)?).await?);
+                    let handler = Arc::new(Handler::new(&id, link(runtime, input, &id, &life).await?).await?);
                     handlers.entry(id).or_insert(handler).clone()
                 }
             };

@@ -1,6 +1,10 @@
 //! `wasi:http/incoming-handler`: a fresh instance for each request (`docs/contract/http-trigger.md §6.2`).
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,6 +19,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 use super::{GuestError, log_failure, spawn};
 use crate::host::wasi_rc::{Handler, ResponseSender};
 use crate::runtime::HostState;
+use crate::tasks;
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::ClientWatch;
 
@@ -34,7 +39,8 @@ impl FreshInstances {
         }
     }
 
-    /// The guest goes on after it has set its response: it streams the body, and may work in the background.
+    /// The guest begins within the task of its connection, and most end there. One that goes on after it has set its
+    /// response, to stream a body or to work in the background, does so in a task of its own.
     pub(super) async fn handle(
         &self,
         guest: &Arc<Guest>,
@@ -42,35 +48,40 @@ impl FreshInstances {
         depth: u8,
         client: ClientWatch,
     ) -> Result<Response<WasiBody>, GuestError> {
-        let store = guest.store(depth).map_err(GuestError::Trap)?;
-        let (response, responded) = oneshot::channel();
-        let (failure, mut failed) = oneshot::channel();
+        let store = guest.store(depth).map_err(GuestError::of_engine)?;
+        let (response, mut responded) = oneshot::channel();
         let (gone, request_id) = (client.gone(), client.request_id().cloned());
         let meter = store.data().meter().clone();
-        let call = meter.drive(self.call(store, request, response, client));
-        let (logged, name) = (guest.clone(), request_id.clone());
-        spawn(guest, gone, async move {
-            if let Err(error) = call.await
-                && let Err(error) = failure.send(error)
-            {
-                // Nobody waits for it: the response is on its way already.
-                log_failure(&logged, name.as_ref(), &error);
-            }
+        let mut call = meter.drive(self.call(store, request, response, client));
+        // A response is set by the guest, and thus when it is polled: no other waker is needed.
+        let ended = poll_fn(|cx| match poll_caught(&mut call, cx) {
+            Poll::Ready(ended) => Poll::Ready((Some(ended), responded.try_recv())),
+            Poll::Pending => match responded.try_recv() {
+                Ok(response) => Poll::Ready((None, Ok(response))),
+                Err(_) => Poll::Pending,
+            },
         });
-        match responded.await {
-            Ok(Ok(response)) => {
-                // From here on the guest's task logs a failure itself; it may have failed since it set the response.
-                failed.close();
-                if let Ok(error) = failed.try_recv() {
-                    log_failure(guest, request_id.as_ref(), &error);
-                }
+        match ended.await {
+            (Some(Err(error)), Ok(Ok(response))) => {
+                log_failure(guest, request_id.as_ref(), &error);
                 Ok(response)
             }
-            Ok(Err(code)) => Err(GuestError::ErrorCode(format!("{code:?}"))),
-            Err(_) => match failed.await {
-                Ok(error) => Err(GuestError::of_engine(error)),
-                Err(_) => Err(GuestError::NoResponse),
-            },
+            (Some(Err(error)), _) => Err(GuestError::of_engine(error)),
+            (Some(Ok(())), Err(_)) => Err(GuestError::NoResponse),
+            (None, Ok(Ok(response))) => {
+                let logged = guest.clone();
+                spawn(guest, gone, async move {
+                    // Nobody waits for it: the response is on its way already.
+                    if let Err(error) = call.await {
+                        log_failure(&logged, request_id.as_ref(), &error);
+                    }
+                });
+                Ok(response)
+            }
+            (Some(Ok(())), Ok(Ok(response))) => Ok(response),
+            (_, Ok(Err(code))) => Err(GuestError::ErrorCode(format!("{code:?}"))),
+            // A guest that is not done has set a response.
+            (None, Err(_)) => Err(GuestError::NoResponse),
         }
     }
 
@@ -112,4 +123,17 @@ impl FreshInstances {
             }
         }
     }
+}
+
+/// A panic in the host is a failure of this guest, and not of the others on the same connection.
+fn poll_caught<F>(call: &mut F, cx: &mut Context<'_>) -> Poll<wasmtime::Result<()>>
+where
+    F: Future<Output = wasmtime::Result<()>> + Unpin,
+{
+    // The call is not polled again after a panic.
+    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(call).poll(cx)));
+    polled.unwrap_or_else(|panic| {
+        let reason = tasks::panic_text(panic.as_ref());
+        Poll::Ready(Err(wasmtime::format_err!("a defect of the host: {reason}")))
+    })
 }

@@ -2,6 +2,7 @@
 
 mod buffered;
 mod fresh;
+mod linked;
 mod reused;
 mod wagi;
 
@@ -13,14 +14,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::WasiBody;
 
-pub(super) use buffered::BufferedInstances;
-pub(super) use fresh::FreshInstances;
-pub(super) use reused::ReusedInstances;
-pub(super) use wagi::{PathMatches, WagiInstances};
+use buffered::BufferedInstances;
+use fresh::FreshInstances;
+pub(super) use linked::OnDemand;
+use reused::ReusedInstances;
+pub(super) use wagi::PathMatches;
+use wagi::WagiInstances;
 
 use super::exchange::ClientWatch;
+use super::prepare::PrepareError;
 use super::request_id::RequestId;
-use crate::runtime::LimitReached;
+use crate::runtime::{LimitReached, is_exhausted};
 use crate::tasks;
 use crate::trigger::guest::Guest;
 
@@ -32,9 +36,15 @@ const MAX_HELD: usize = 128 << 20;
 pub(super) enum GuestError {
     #[error("the guest trapped")]
     Trap(#[source] wasmtime::Error),
+    /// It was there when the app was prepared.
+    #[error("the component's code can't be had")]
+    Code(#[source] PrepareError),
     /// The operator's limit and not the guest's mistake: counted, and told once a minute.
     #[error(transparent)]
     Limit(LimitReached),
+    /// The client may ask again.
+    #[error("there are as many instances as there may be")]
+    Exhausted,
     #[error("the guest ended without a response")]
     NoResponse,
     #[error("the guest exited with the code {0}")]
@@ -60,10 +70,15 @@ pub(super) enum GuestError {
 impl GuestError {
     /// What an engine's error is.
     fn of_engine(error: wasmtime::Error) -> Self {
-        match LimitReached::of(&error) {
-            Some(limit) => Self::Limit(limit),
-            None => Self::Trap(error),
+        Self::of_limit(&error).unwrap_or(Self::Trap(error))
+    }
+
+    /// What an engine's error is, if it is no fault of the guest's.
+    fn of_limit(error: &wasmtime::Error) -> Option<Self> {
+        if is_exhausted(error) {
+            return Some(Self::Exhausted);
         }
+        LimitReached::of(error).map(Self::Limit)
     }
 }
 

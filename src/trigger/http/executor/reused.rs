@@ -20,7 +20,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use super::GuestError;
-use crate::runtime::{HostState, LimitReached, MAX_CHAIN_DEPTH, Meter};
+use crate::runtime::{HostState, MAX_CHAIN_DEPTH, Meter};
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::{ClientWatch, Clients};
 
@@ -89,9 +89,9 @@ impl ReusedInstances {
             {
                 GuestError::ErrorCode(format!("{code:?}"))
             } else if let Some(error) = error.downcast_ref::<InstantiationError<ClientWatch>>()
-                && let Some(limit) = LimitReached::of(&error.error)
+                && let Some(limit) = GuestError::of_limit(&error.error)
             {
-                GuestError::Limit(limit)
+                limit
             } else {
                 GuestError::of_engine(error)
             }

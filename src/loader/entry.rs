@@ -1,0 +1,78 @@
+//! An entry of the compilation cache's index.
+//!
+//! ```text
+//! <sha256 of the code>
+//! <trial>                one line for each that the code has passed, the newest last
+//! ```
+
+use std::path::Path;
+
+/// Hexadecimal digits of a sha256.
+const HEX_LEN: usize = 64;
+/// Trials that are remembered of one code: more settings than these are tried anew.
+const MAX_TRIALS: usize = 16;
+
+/// What is known of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The sha256 of the code, in lower-case hexadecimal.
+    pub(super) code: String,
+    /// See [`Trial`](super::Trial).
+    pub(super) trials: Vec<String>,
+}
+
+impl Entry {
+    pub(super) fn new(code: String) -> Self {
+        let trials = Vec::new();
+        Self { code, trials }
+    }
+
+    /// `None` for one that is not there or not whole.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let mut lines = text.lines();
+        let code = lines.next()?.to_owned();
+        let is_hash = code.len() == HEX_LEN && code.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let trials = lines.map(str::to_owned).collect();
+        is_hash.then_some(Self { code, trials })
+    }
+
+    /// The trial is the newest one.
+    pub(super) fn passed(&mut self, trial: &str) {
+        self.trials.retain(|known| known != trial);
+        self.trials.push(trial.to_owned());
+        let superfluous = self.trials.len().saturating_sub(MAX_TRIALS);
+        self.trials.drain(..superfluous);
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = self.code.clone();
+        for trial in &self.trials {
+            text.push('\n');
+            text.push_str(trial);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_reads_back_with_its_newest_trials() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("entry");
+        let mut entry = Entry::new("0".repeat(HEX_LEN));
+        for index in 0..=MAX_TRIALS {
+            entry.passed(&index.to_string());
+        }
+        entry.passed("1");
+        std::fs::write(&path, entry.text()).unwrap();
+        let read = Entry::read(&path).unwrap();
+        assert_eq!(read, entry);
+        assert_eq!(read.trials.len(), MAX_TRIALS);
+        assert_eq!(read.trials.last().unwrap(), "1");
+        assert!(!read.trials.contains(&"0".to_owned()));
+    }
+}

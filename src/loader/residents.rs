@@ -1,0 +1,188 @@
+//! Whose code is mapped for now: those that have been used of late, and no more than the process may have.
+//!
+//! Mapped code costs a descriptor and several of the process's mappings, and both are counted by the kernel. What nobody has
+//! used for a while is given up, and mapped again when it is asked for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit};
+
+/// How long code stays mapped after its last use: mapping it again takes less than a millisecond.
+const IDLE: Duration = Duration::from_secs(10);
+/// How often idle ones are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+/// One descriptor in this many is for mapped code: the others are for sockets.
+const DESCRIPTORS_EACH: usize = 3;
+/// One mapping in this many: code has a few, and instances have the others.
+const MAPPINGS_EACH: usize = 8;
+/// The kernel's default for a process's mappings.
+const DEFAULT_MAX_MAPPINGS: usize = 65_530;
+/// Of so many, the one that has not been used for the longest time makes room for another.
+const SAMPLE: usize = 8;
+
+/// Something that holds code while it is used.
+pub trait Resident: Send + Sync {
+    fn last_use(&self) -> Instant;
+    /// Lets go of the code; it ends when the last of its instances does.
+    fn leave(&self);
+}
+
+/// All residents of the process. A cheap handle.
+#[derive(Clone)]
+pub struct Residents {
+    shared: Arc<Mutex<State>>,
+    most: usize,
+}
+
+#[derive(Default)]
+struct State {
+    residents: Vec<Weak<dyn Resident>>,
+    /// Where the next sample begins.
+    hand: usize,
+}
+
+impl Default for Residents {
+    /// As many as the process's limits allow for.
+    fn default() -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current;
+        let descriptors = descriptors.map_or(usize::MAX, |most| most as usize);
+        let mappings = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+        let mappings = mappings.ok().and_then(|most| most.trim().parse().ok());
+        let mappings = mappings.unwrap_or(DEFAULT_MAX_MAPPINGS);
+        Self::at_most((descriptors / DESCRIPTORS_EACH).min(mappings / MAPPINGS_EACH))
+    }
+}
+
+impl Residents {
+    fn at_most(most: usize) -> Self {
+        Self {
+            shared: Arc::default(),
+            most: most.max(1),
+        }
+    }
+
+    /// One more, which was not there before. Another may have to leave.
+    pub fn add(&self, resident: Weak<dyn Resident>) {
+        let leaving = {
+            let mut state = self.lock();
+            let leaving = match state.residents.len() >= self.most {
+                true => state.take_oldest(),
+                false => None,
+            };
+            state.residents.push(resident);
+            leaving
+        };
+        if let Some(leaving) = leaving.and_then(|leaving| leaving.upgrade()) {
+            leaving.leave();
+        }
+    }
+
+    /// Has idle ones leave, for ever.
+    pub async fn keep_tidy(self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let leaving = self.take_idle(IDLE);
+            if leaving.is_empty() {
+                continue;
+            }
+            // Unmapping takes the kernel a while. A panic has been logged.
+            let _ = tokio::task::spawn_blocking(move || leaving.iter().for_each(|idle| idle.leave())).await;
+        }
+    }
+
+    fn take_idle(&self, after: Duration) -> Vec<Arc<dyn Resident>> {
+        let mut leaving = Vec::new();
+        self.lock().residents.retain(|resident| match resident.upgrade() {
+            Some(resident) if resident.last_use().elapsed() < after => true,
+            Some(resident) => {
+                leaving.push(resident);
+                false
+            }
+            None => false,
+        });
+        leaving
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Of a few: the order of all would cost each request.
+    fn take_oldest(&mut self) -> Option<Weak<dyn Resident>> {
+        let count = self.residents.len();
+        let sample = (0..SAMPLE.min(count)).map(|offset| (self.hand + offset) % count);
+        // One that is no more is older than all others.
+        let age = |index: &usize| {
+            let resident = self.residents[*index].upgrade();
+            resident.map_or(Duration::MAX, |resident| resident.last_use().elapsed())
+        };
+        let oldest = sample.max_by_key(age)?;
+        self.hand = (self.hand + SAMPLE) % count;
+        Some(self.residents.swap_remove(oldest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    struct Used {
+        last_use: Instant,
+        left: AtomicBool,
+    }
+
+    impl Used {
+        fn ago(seconds: u64) -> Arc<Self> {
+            Arc::new(Self {
+                last_use: Instant::now() - Duration::from_secs(seconds),
+                left: AtomicBool::new(false),
+            })
+        }
+
+        fn has_left(&self) -> bool {
+            self.left.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Resident for Used {
+        fn last_use(&self) -> Instant {
+            self.last_use
+        }
+
+        fn leave(&self) {
+            self.left.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn weak(used: &Arc<Used>) -> Weak<dyn Resident> {
+        Arc::downgrade(used) as Weak<dyn Resident>
+    }
+
+    #[test]
+    fn the_least_recently_used_makes_room() {
+        let residents = Residents::at_most(2);
+        let (old, new, newest) = (Used::ago(5), Used::ago(1), Used::ago(0));
+        for used in [&new, &old, &newest] {
+            residents.add(weak(used));
+        }
+        assert!(old.has_left() && !new.has_left() && !newest.has_left());
+    }
+
+    #[test]
+    fn those_that_are_idle_leave_and_are_not_looked_at_again() {
+        let residents = Residents::at_most(10);
+        let (idle, busy) = (Used::ago(60), Used::ago(0));
+        residents.add(weak(&idle));
+        residents.add(weak(&busy));
+        residents.add(weak(&Used::ago(0)));
+        assert_eq!(residents.take_idle(IDLE).len(), 1);
+        assert_eq!(residents.take_idle(IDLE).len(), 0);
+        assert_eq!(residents.lock().residents.len(), 1);
+    }
+}
