@@ -1,63 +1,49 @@
 //! The real `tauon`, in directories of its own.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-/// The image layout of a hello component of 7 KB, for `wasi:http` 0.2.
-pub const HELLO_LAYOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/oci/hello-v1");
+use crate::client::Reply;
+use crate::process;
 
-pub struct Daemon {
-    process: Child,
+/// How often the status is looked at while something is waited for: it is long when there are many apps.
+const POLL: Duration = Duration::from_millis(100);
+/// No more apps start after so long without any.
+const SETTLED_AFTER: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(1200);
+
+/// The directories, while a daemon runs in them and while none does.
+pub struct Home {
     root: TempDir,
+    cache: PathBuf,
 }
 
-/// An app file's content, and the address that it names.
-pub struct App {
-    pub json: String,
-    pub address: SocketAddr,
-}
-
-impl Daemon {
-    pub fn start() -> Self {
+impl Home {
+    /// With artifacts and compiled code in a directory that others may use too.
+    pub fn new(cache: &Path) -> Self {
         let root = TempDir::new().expect("a temporary directory");
-        let path = |name: &str| root.path().join(name);
-        std::fs::create_dir(path("apps")).expect("a new directory");
-        let process = Command::new(program())
-            .arg(path("apps"))
-            .arg("--state-root")
-            .arg(path("state"))
-            .arg("--cache-dir")
-            .arg(path("cache"))
-            .arg("--data-dir")
-            .arg(path("data"))
-            .arg("--socket")
-            .arg(path("socket"))
-            .env("RUST_LOG", "error")
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("tauon starts");
-        Self { process, root }
-    }
-
-    /// An app on a port that was free a moment ago.
-    pub fn app(&self) -> App {
-        let address = free_address();
-        let json = format!(r#"{{"reference": "oci:{HELLO_LAYOUT}:v1", "address": "{address}"}}"#);
-        App { json, address }
+        std::fs::create_dir(root.path().join("apps")).expect("a new directory");
+        Self {
+            root,
+            cache: cache.to_owned(),
+        }
     }
 
     pub fn write(&self, name: &str, json: &str) {
-        let staged = self.stage(json);
+        let staged = self.stage(name, json);
         self.rename_into_place(&staged, name);
     }
 
     /// Writes the file beside the directory.
-    pub fn stage(&self, json: &str) -> PathBuf {
-        let staged = self.root.path().join("staged.json");
+    pub fn stage(&self, name: &str, json: &str) -> PathBuf {
+        let staged = self.root.path().join(name);
         std::fs::write(&staged, json).expect("a writable directory");
         staged
     }
@@ -70,51 +56,122 @@ impl Daemon {
         std::fs::remove_file(self.file(name)).expect("the file is there");
     }
 
-    /// A directory for artifacts of the benchmark's own.
-    pub fn directory(&self, name: &str) -> PathBuf {
-        let directory = self.root.path().join(name);
-        std::fs::create_dir_all(&directory).expect("a writable directory");
-        directory
-    }
-
-    /// Open descriptors.
-    pub fn descriptors(&self) -> usize {
-        let directory = format!("/proc/{}/fd", self.process.id());
-        std::fs::read_dir(directory).expect("it runs").count()
-    }
-
-    pub fn threads(&self) -> usize {
-        let directory = format!("/proc/{}/task", self.process.id());
-        std::fs::read_dir(directory).expect("it runs").count()
-    }
-
-    pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .expect("Linux says so");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
-    }
-
     fn file(&self, name: &str) -> PathBuf {
         self.root.path().join("apps").join(name).with_extension("json")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.root.path().join("socket")
+    }
+
+    pub fn start(self) -> Daemon {
+        self.start_with(&program(), &[])
+    }
+
+    /// `program` may be more than tauon's path: what starts it, with all of its arguments but tauon's own.
+    pub fn start_with(self, program: &[OsString], options: &[&str]) -> Daemon {
+        let path = |name: &str| self.root.path().join(name);
+        let started = Instant::now();
+        let process = Command::new(&program[0])
+            .args(&program[1..])
+            .arg(path("apps"))
+            .arg("--state-root")
+            .arg(path("state"))
+            .arg("--cache-dir")
+            .arg(&self.cache)
+            .arg("--data-dir")
+            .arg(path("data"))
+            .arg("--socket")
+            .arg(self.socket())
+            .args(options)
+            .env("RUST_LOG", "error")
+            // Whose errors tell where they come from spends its time on that.
+            .env("RUST_BACKTRACE", "0")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("tauon starts");
+        Daemon {
+            process,
+            started,
+            home: Some(self),
+        }
+    }
+}
+
+pub struct Daemon {
+    pub process: Child,
+    pub started: Instant,
+    /// Until it is stopped.
+    home: Option<Home>,
+}
+
+impl Daemon {
+    pub fn home(&self) -> &Home {
+        self.home.as_ref().expect("it runs")
+    }
+
+    /// Lets it end by itself.
+    pub fn stop(mut self) -> Home {
+        process::terminate(&mut self.process);
+        self.home.take().expect("it ran")
+    }
+
+    /// What it says of its apps.
+    pub fn status(&self) -> Value {
+        let mut socket = UnixStream::connect(self.home().socket()).expect("the admin socket");
+        socket
+            .write_all(b"GET /status HTTP/1.1\r\nhost: tauon\r\nconnection: close\r\n\r\n")
+            .expect("an open socket");
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).expect("an answer");
+        let reply = Reply::parse(&answer).expect("HTTP").expect("a whole answer");
+        serde_json::from_slice(&reply.body).expect("JSON")
+    }
+
+    /// How many apps are in `state`.
+    pub fn count(&self, state: &str) -> usize {
+        let status = self.status();
+        let apps = status["apps"].as_object().expect("apps");
+        apps.values().filter(|app| app["state"] == state).count()
+    }
+
+    /// Returns when the status is as wanted.
+    pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        let start = Instant::now();
+        // It opens its socket a moment after its start.
+        while !self.home().socket().exists() || !is_so(self) {
+            assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until `count` apps run, or until no more start; how many do.
+    pub fn settle(&self, count: usize) -> usize {
+        let mut running = 0;
+        let mut changed = Instant::now();
+        self.wait_until("apps run", |daemon| {
+            let now = daemon.count("running");
+            if now != running {
+                (running, changed) = (now, Instant::now());
+            }
+            running == count || changed.elapsed() > SETTLED_AFTER
+        });
+        if running < count {
+            eprintln!("only {running} of {count} apps run");
+        }
+        running
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        // It may have ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
 /// Of this build, unless TAUON names another.
-fn program() -> OsString {
-    std::env::var_os("TAUON").unwrap_or_else(|| env!("CARGO_BIN_EXE_tauon").into())
-}
-
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket has an address")
+pub fn program() -> [OsString; 1] {
+    [std::env::var_os("TAUON").unwrap_or_else(|| env!("CARGO_BIN_EXE_tauon").into())]
 }

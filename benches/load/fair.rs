@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::artifact;
-use super::daemon::Daemon;
-use super::generator::{self, Load, Question, ROOT};
+use crate::app::App;
+use crate::client::{self, Extent, Load, Question, Run};
+use crate::stock::Stock;
 
 /// See `tests/guests/probe`.
 const GUEST: &str = "probe";
 const CONNECTIONS: usize = 4;
 /// Questions a second that the small app gets: it has nearly nothing to do.
-const RATE: u32 = 200;
+const RATE: f64 = 200.0;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
 const BURNING: [usize; 2] = [1, 64];
@@ -41,14 +41,14 @@ const FIRES: [Fire; 2] = [
     },
 ];
 
-pub fn run() {
-    let daemon = Daemon::start();
-    let quiet = daemon.app();
-    daemon.write("quiet", &quiet.json);
-    generator::wait_for_200(quiet.address);
-    let burning = artifact::app(&daemon, GUEST, json!({}));
-    daemon.write("burning", &burning.json);
-    generator::wait_for_answer(burning.address);
+pub fn run(stock: &Stock) {
+    let daemon = stock.home().start();
+    let quiet = stock.app();
+    daemon.home().write("quiet", &quiet.json());
+    client::wait_for_200(quiet.address);
+    let burning = App::new(&stock.guest(GUEST, json!({})));
+    daemon.home().write("burning", &burning.json());
+    client::wait_for_answer(burning.address);
     round(quiet.address);
 
     let mut alone = Load::default();
@@ -64,30 +64,18 @@ pub fn run() {
             lit.put_out();
         }
     }
-    print("fair.quiet", &alone);
+    alone.print("fair.quiet");
     for (fire, requests, load) in &beside {
         let name = format!("fair.{}.{requests}", fire.name);
-        print(&name, load);
+        load.print(&name);
         let ratio = load.microseconds(0.99) as f64 / alone.microseconds(0.99) as f64;
         println!("{name}.ratio.p99_to_quiet: {ratio:.2}");
     }
 }
 
-fn round(address: SocketAddr) -> generator::Run {
-    generator::run_paced(
-        address,
-        &ROOT,
-        CONNECTIONS,
-        RATE,
-        u64::from(RATE) * ROUND.as_secs(),
-    )
-}
-
-fn print(name: &str, load: &Load) {
-    for (label, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)] {
-        println!("{name}.{label}_us: {}", load.microseconds(quantile));
-    }
-    println!("{name}.failed: {}", load.failed);
+fn round(address: SocketAddr) -> Run {
+    let clients = client::same(&Question::root(address), CONNECTIONS);
+    client::run_paced(clients, RATE, &Extent::Time(ROUND))
 }
 
 /// Requests that burn, as many at a time as were wanted.
@@ -100,11 +88,8 @@ impl Lit {
     fn new(address: SocketAddr, fire: &'static Fire, requests: usize) -> Self {
         let out = Arc::<AtomicBool>::default();
         let told = out.clone();
-        let question = Question {
-            path: fire.path,
-            ..ROOT
-        };
-        let thread = std::thread::spawn(move || generator::keep_asking(address, &question, requests, &told));
+        let question = Question::get(address, fire.path);
+        let thread = std::thread::spawn(move || client::keep_asking(&question, requests, &told));
         // Until they all burn.
         std::thread::sleep(SETTLE);
         Self { out, thread }

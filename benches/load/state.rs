@@ -1,16 +1,16 @@
 //! Guests that keep state: a get and a set of the default key-value store for each request, and SQL inserts. Each request
 //! opens its store or connection anew, as guests do.
 
-use std::fmt::Debug;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::artifact;
-use super::daemon::{App, Daemon};
-use super::generator::{self, Extent, Load, Question};
+use crate::app::App;
+use crate::client::{self, Extent, Load, Question};
+use crate::daemon::Daemon;
+use crate::process::{self, Resident};
+use crate::setting::number;
+use crate::stock::Stock;
 
 /// Runs the script in a request's body: see `tests/guests/calls`.
 const GUEST: &str = "apis5";
@@ -51,21 +51,15 @@ impl Options {
     }
 }
 
-fn number<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
-    match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|error| panic!("{name} is not a number: {error:?}")),
-        Err(_) => default,
-    }
-}
-
-pub fn run() {
+pub fn run(stock: &Stock) {
     let options = Options::read();
-    let daemon = Daemon::start();
-    let app = app(&daemon);
-    daemon.write("state", &app.json);
-    generator::wait_for_answer(app.address);
+    let daemon = stock.home().start();
+    // With leave to use both.
+    let metadata = json!({"key_value_stores": ["default"], "databases": ["default"]});
+    let app = App::new(&stock.guest(GUEST, metadata));
+    daemon.home().write("state", &app.json());
+    client::wait_for_answer(app.address);
+    let question = |path, calls: &[&Value]| question(&app, path, calls);
     let open = json!(["open", "default"]);
     let execute = |sql: &str| json!(["execute", 0, sql, []]);
     let get = json!(["get", 0, "a"]);
@@ -77,45 +71,39 @@ pub fn run() {
     // A guest that has a patience of its own waits as SQLite alone does: it asks again and again.
     let patience = execute("PRAGMA busy_timeout = 5000");
     let insert_polling = question(SQLITE, &[&open, &patience, &row]);
-    generator::answer(app.address, &question(SQLITE, &[&open, &create]));
-    compare(&app, &options.round, &[("key_value", &get_and_set)]);
+    client::answer(&question(SQLITE, &[&open, &create]));
+    compare(&options.round, &[("key_value", &get_and_set)]);
     let mut inserted = compare(
-        &app,
         &options.round,
         &[("insert", &insert), ("insert_polling", &insert_polling)],
     );
-    inserted += inserts(&daemon, &app, &insert, &options);
-    requests(&daemon, &app, &get_and_set, options.requests);
+    inserted += inserts(&daemon, &insert, &options);
+    requests(&daemon, &get_and_set, options.requests);
     // What a guest does that writes much: two flushes of the disk less for each insert.
     let wal = execute("PRAGMA journal_mode = WAL");
-    generator::answer(app.address, &question(SQLITE, &[&open, &wal]));
-    inserted += compare(&app, &options.round, &[("insert_wal", &insert)]);
-    let rows = rows(
-        &app,
-        &question(SQLITE, &[&open, &execute("SELECT count(*) FROM t")]),
-    );
+    client::answer(&question(SQLITE, &[&open, &wal]));
+    inserted += compare(&options.round, &[("insert_wal", &insert)]);
+    let rows = rows(&question(SQLITE, &[&open, &execute("SELECT count(*) FROM t")]));
     println!("state.rows.inserted: {inserted}");
     println!("state.rows.found: {rows}");
 }
 
 /// Measures the questions in turns, and how the first stands to the others. Returns how many were answered.
-fn compare(app: &App, round: &Extent, questions: &[(&str, &Question)]) -> u64 {
+fn compare(round: &Extent, questions: &[(&str, &Question)]) -> u64 {
     let mut answered = 0;
     for connections in CONNECTIONS {
         let mut loads: Vec<Load> = questions.iter().map(|_| Load::default()).collect();
         for (_, question) in questions {
             let mut warm_up = Load::default();
-            warm_up.add(generator::run(
-                app.address,
-                question,
-                connections,
+            warm_up.add(client::run(
+                client::same(question, connections),
                 &Extent::Time(WARM_UP),
             ));
             answered += warm_up.answered();
         }
         for _ in 0..ROUNDS {
             for ((_, question), load) in questions.iter().zip(&mut loads) {
-                load.add(generator::run(app.address, question, connections, round));
+                load.add(client::run(client::same(question, connections), round));
             }
         }
         for ((name, _), load) in questions.iter().zip(&loads) {
@@ -139,17 +127,14 @@ fn compare(app: &App, round: &Extent, questions: &[(&str, &Question)]) -> u64 {
 }
 
 /// As many inserts as an app has to bear, at the rate at which it has to. Returns how many were answered.
-fn inserts(daemon: &Daemon, app: &App, insert: &Question, options: &Options) -> u64 {
+fn inserts(daemon: &Daemon, insert: &Question, options: &Options) -> u64 {
     let mut load = Load::default();
     let held = Held::by(daemon);
+    let clients = client::same(insert, CONNECTIONS[1]);
+    let extent = Extent::Requests(options.inserts);
     load.add(match options.rate {
-        0 => generator::run(
-            app.address,
-            insert,
-            CONNECTIONS[1],
-            &Extent::Requests(options.inserts),
-        ),
-        rate => generator::run_paced(app.address, insert, CONNECTIONS[1], rate, options.inserts),
+        0 => client::run(clients, &extent),
+        rate => client::run_paced(clients, f64::from(rate), &extent),
     });
     print("state.inserts", &load);
     held.print_growth(daemon, "state.inserts");
@@ -157,8 +142,9 @@ fn inserts(daemon: &Daemon, app: &App, insert: &Question, options: &Options) -> 
 }
 
 /// What is held after many requests more than before them.
-fn requests(daemon: &Daemon, app: &App, question: &Question, count: u64) {
-    let requests = |count| generator::run(app.address, question, CONNECTIONS[1], &Extent::Requests(count));
+fn requests(daemon: &Daemon, question: &Question, count: u64) {
+    let clients = || client::same(question, CONNECTIONS[1]);
+    let requests = |count| client::run(clients(), &Extent::Requests(count));
     requests(WARM_UP_REQUESTS);
     let held = Held::by(daemon);
     let mut load = Load::default();
@@ -177,9 +163,9 @@ struct Held {
 impl Held {
     fn by(daemon: &Daemon) -> Self {
         Self {
-            resident_kib: daemon.resident_kib(),
-            descriptors: daemon.descriptors(),
-            threads: daemon.threads(),
+            resident_kib: Resident::of(&daemon.process).all,
+            descriptors: process::descriptors(&daemon.process),
+            threads: process::threads(&daemon.process),
         }
     }
 
@@ -204,15 +190,12 @@ impl Held {
 fn print(name: &str, load: &Load) {
     println!("{name}.answered: {}", load.answered());
     println!("{name}.per_second: {:.0}", load.median_rate());
-    for (label, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)] {
-        println!("{name}.{label}_us: {}", load.microseconds(quantile));
-    }
-    println!("{name}.failed: {}", load.failed);
+    load.print(name);
 }
 
 /// The number in the last line of the answer: see `tests/guests/calls`.
-fn rows(app: &App, question: &Question) -> u64 {
-    let answer = generator::answer(app.address, question);
+fn rows(question: &Question) -> u64 {
+    let answer = client::answer(question);
     let line = answer.split(|&byte| byte == b'\n').rfind(|line| !line.is_empty());
     let line: Value = serde_json::from_slice(line.expect("a line")).expect("JSON");
     let number = &line["result"]["ok"]["rows"][0]["values"][0]["integer"];
@@ -221,18 +204,9 @@ fn rows(app: &App, question: &Question) -> u64 {
         .unwrap_or_else(|| panic!("not one number: {line}"))
 }
 
-fn question(path: &'static str, calls: &[&Value]) -> Question {
+fn question(app: &App, path: &'static str, calls: &[&Value]) -> Question {
     let lines: Vec<String> = calls.iter().map(|call| call.to_string()).collect();
-    Question {
-        path,
-        body: Bytes::from(lines.join("\n")),
-        // The guest answers 200 whatever its calls came to.
-        is_good: |body| !body.windows(FAILED.len()).any(|window| window == FAILED),
-    }
-}
-
-/// The guest, with leave to use both.
-fn app(daemon: &Daemon) -> App {
-    let metadata = json!({"key_value_stores": ["default"], "databases": ["default"]});
-    artifact::app(daemon, GUEST, metadata)
+    // The guest answers 200 whatever its calls came to.
+    let is_good = |body: &[u8]| !body.windows(FAILED.len()).any(|window| window == FAILED);
+    Question::post(app.address, path, &lines.join("\n"), is_good)
 }
