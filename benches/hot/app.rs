@@ -80,16 +80,7 @@ pub async fn prepare(cache: &Path, wasm: &[u8]) -> Arc<HttpApp> {
         app: &app,
         components: &[(COMPONENT.to_owned(), prepared)].into(),
         variables,
-        requests: RequestLimits {
-            time: None,
-            at_once: None,
-            queue: None,
-            queue_time: None,
-            rate: None,
-            body: None,
-            headers: None,
-            overruns,
-        },
+        requests: RequestLimits::none(overruns),
     };
     let plan = HttpPlan::new(&app).expect("a trigger");
     http::prepare(&runtime, plan, &input).await.expect("an app")

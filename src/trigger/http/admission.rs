@@ -51,10 +51,9 @@ pub struct RequestRate {
     pub burst: u32,
 }
 
-#[cfg(test)]
-impl Default for RequestLimits {
-    /// None.
-    fn default() -> Self {
+impl RequestLimits {
+    /// No limit.
+    pub fn none(overruns: Arc<Overruns>) -> Self {
         Self {
             time: None,
             at_once: None,
@@ -63,8 +62,15 @@ impl Default for RequestLimits {
             rate: None,
             body: None,
             headers: None,
-            overruns: Arc::new(Overruns::new("app".into())),
+            overruns,
         }
+    }
+}
+
+#[cfg(test)]
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self::none(Arc::new(Overruns::new("app".into())))
     }
 }
 

@@ -61,14 +61,12 @@ impl FreshInstances {
                 Err(_) => Poll::Pending,
             },
         });
-        match ended.await {
-            (Some(Err(error)), Ok(Ok(response))) => {
-                log_failure(guest, request_id.as_ref(), &error);
-                Ok(response)
-            }
-            (Some(Err(error)), _) => Err(GuestError::of_engine(error)),
-            (Some(Ok(())), Err(_)) => Err(GuestError::NoResponse),
-            (None, Ok(Ok(response))) => {
+        let (ended, response) = ended.await;
+        match ended {
+            Some(Ok(())) => {}
+            Some(Err(error)) if response.is_err() => return Err(GuestError::of_engine(error)),
+            Some(Err(error)) => log_failure(guest, request_id.as_ref(), &error),
+            None => {
                 let logged = guest.clone();
                 spawn(guest, gone, async move {
                     // Nobody waits for it: the response is on its way already.
@@ -76,12 +74,12 @@ impl FreshInstances {
                         log_failure(&logged, request_id.as_ref(), &error);
                     }
                 });
-                Ok(response)
             }
-            (Some(Ok(())), Ok(Ok(response))) => Ok(response),
-            (_, Ok(Err(code))) => Err(GuestError::ErrorCode(format!("{code:?}"))),
-            // A guest that is not done has set a response.
-            (None, Err(_)) => Err(GuestError::NoResponse),
+        }
+        match response {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(code)) => Err(GuestError::ErrorCode(format!("{code:?}"))),
+            Err(_) => Err(GuestError::NoResponse),
         }
     }
 
