@@ -175,7 +175,7 @@ impl<L: Launcher> Supervisor<L> {
                     let host = host.map_or_else(|| "every host".to_owned(), ToString::to_string);
                     let (held_by, asked) = (demanded(client_ca.as_deref()), demanded(own_ca.as_deref()));
                     format!(
-                        "clients of {host} at address {address} are met with {held_by} for what is {held}, and can't be met with {asked} too, since TLS knows no paths; {free}, and shares the host if both have the same \"client_ca\" in \"tls\", written in the same way"
+                        "clients of {host} at address {address} are met with {held_by} for what is {held}, and not at the same time with {asked}, since TLS knows no paths; {free}, and shares the host if both have the same \"client_ca\" in \"tls\", written in the same way"
                     )
                 }
                 (own, _) => {
