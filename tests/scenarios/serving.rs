@@ -229,13 +229,16 @@ async fn a_guest_that_fails_is_a_500_and_one_line_in_the_log() {
 }
 
 #[tokio::test]
-async fn work_after_the_response_is_done() {
+async fn work_after_the_response_is_done_be_it_an_error() {
     let (daemon, _layout, address) = served(&App::of("probe", "1")).await;
     assert_eq!(
         get(address, "/after?ms=200&text=later").await.unwrap().text(),
         "answered\n"
     );
     daemon.wait_log("after the response: later").await;
+    let failed = get(address, "/error-after?ms=200&text=later").await.unwrap();
+    assert_eq!(failed.status.as_u16(), 500);
+    daemon.wait_log("after the error: later").await;
 }
 
 #[tokio::test]

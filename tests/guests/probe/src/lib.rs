@@ -69,6 +69,11 @@ impl Guest for Probe {
             "exit" => process::exit(query.number("code", 1) as i32),
             "silent" => drop(reply),
             "error" => reply.error(ErrorCode::InternalError(Some("a test asked for it".into()))),
+            "error-after" => {
+                reply.error(ErrorCode::InternalError(Some("a test asked for it".into())));
+                thread::sleep(pause(&query));
+                println!("after the error: {}", query.text("text"));
+            }
             "spin" => loop {
                 std::hint::spin_loop();
             },
