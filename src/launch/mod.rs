@@ -171,13 +171,8 @@ impl Launcher for AppLauncher {
         let task = tasks::spawn("app", async move {
             let pinned = tasks::on_disk(move || all_pins.add(&id, pins)).await;
             drop(lease);
-            let ended = triggers.await;
+            triggers.await;
             drop(pinned);
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
-            }
         });
         Ok(Running {
             digest: digest.to_string(),

@@ -1,12 +1,15 @@
 //! An app's triggers of all kinds: planned, prepared and started together.
 
+use std::any::Any;
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all, pending, select_all};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::{LaunchFailure, Parts};
 use crate::app::{Component, LockedApp};
@@ -192,20 +195,24 @@ impl PreparedTriggers {
 }
 
 impl Started {
-    /// One task over all of them, and what stops them: see [`Running`](crate::control::Running). `once`: the app has a
+    /// One run of all of them, and what stops them: see [`Running`](crate::control::Running). `once`: the app has a
     /// command, and this tells how it ended.
     pub(super) fn run(
         self,
         once: bool,
     ) -> (
-        JoinHandle<()>,
+        BoxFuture<'static, ()>,
         oneshot::Sender<Duration>,
         Option<oneshot::Receiver<Finished>>,
     ) {
         let whole = self.http.is_none() && self.events.is_empty();
-        let mut running: Vec<(JoinHandle<()>, oneshot::Sender<Duration>)> = Vec::new();
-        running.extend(self.http.map(|http| (http.task, http.stop)));
-        running.extend(self.events.into_iter().map(|events| (events.task, events.stop)));
+        let http = self.http.map(|http| {
+            let run = AssertUnwindSafe(http.run).catch_unwind();
+            (run.boxed(), http.stop)
+        });
+        let events = self.events.into_iter();
+        let events = events.map(|events| (of_task(events.task), events.stop));
+        let mut running: Vec<_> = http.into_iter().chain(events).collect();
         let (told, finished) = oneshot::channel();
         let finished = once.then_some(finished);
         match self.command {
@@ -217,7 +224,7 @@ impl Started {
                     // Whoever listened may be gone with the app.
                     let _ = told.send(Finished { outcome, whole });
                 });
-                running.push((task, command.stop));
+                running.push((of_task(task), command.stop));
             }
             None if once => {
                 // It is heard before anything else happens: the receiver is right here.
@@ -229,44 +236,54 @@ impl Started {
             None => {}
         }
         let (stop, stopped) = oneshot::channel();
-        let task = tasks::spawn("triggers", supervise(running, stopped, once));
-        (task, stop, finished)
+        (supervise(running, stopped, once).boxed(), stop, finished)
     }
 }
 
-/// Passes the stop on, and waits for all. A trigger that ends by itself, other than a command, ends the others.
+/// How a trigger ended: by itself, or with this panic.
+type Ended = Result<(), Box<dyn Any + Send>>;
+
+/// The end of a trigger that is a task of its own. Only a runtime that ends too cancels it.
+fn of_task(task: JoinHandle<()>) -> BoxFuture<'static, Ended> {
+    let ended = |ended: Result<(), JoinError>| match ended.map_err(JoinError::try_into_panic) {
+        Err(Ok(panic)) => Err(panic),
+        Ok(()) | Err(Err(_)) => Ok(()),
+    };
+    task.map(ended).boxed()
+}
+
+/// Passes the stop on, and waits for all. A trigger that ends by itself, other than a command, ends the others; its panic goes
+/// on here.
 async fn supervise(
-    running: Vec<(JoinHandle<()>, oneshot::Sender<Duration>)>,
+    running: Vec<(BoxFuture<'static, Ended>, oneshot::Sender<Duration>)>,
     stopped: oneshot::Receiver<Duration>,
     once: bool,
 ) {
-    let (mut tasks, stops): (Vec<_>, Vec<_>) = running.into_iter().unzip();
+    let (mut triggers, stops): (Vec<_>, Vec<_>) = running.into_iter().unzip();
     let ended = async {
         match once {
             // A command's task ends, and the app goes on being what it is: completed.
-            true => std::future::pending().await,
+            true => pending().await,
             false => {
-                let (outcome, index, _) = futures::future::select_all(&mut tasks).await;
+                let (outcome, index, _) = select_all(&mut triggers).await;
                 (outcome, index)
             }
         }
     };
-    let (limit, failed) = tokio::select! {
+    let (limit, ended) = tokio::select! {
         limit = stopped => (limit.unwrap_or_default(), None),
-        (outcome, index) = ended => (Duration::ZERO, Some((outcome, index))),
+        ended = ended => (Duration::ZERO, Some(ended)),
     };
     for stop in stops {
         // One that has ended already is not there to be told.
         let _ = stop.send(limit);
     }
-    let failed = failed.map(|(outcome, index)| {
-        tasks.remove(index);
+    let ended = ended.map(|(outcome, index)| {
+        drop(triggers.swap_remove(index));
         outcome
     });
-    join_all(tasks).await;
-    if let Some(Err(error)) = failed
-        && error.is_panic()
-    {
-        std::panic::resume_unwind(error.into_panic());
+    join_all(triggers).await;
+    if let Some(Err(panic)) = ended {
+        std::panic::resume_unwind(panic);
     }
 }

@@ -10,12 +10,16 @@
 //! | `outcomes.rs` | what the tasks report |
 //! | `stopping.rs` | runs that end: drained, lingering, displaced |
 //! | `resolving.rs` | whether a tag has moved |
+//! | `runs.rs` | the ends of runs |
+//! | `lane.rs` | how many are prepared at once |
 //! | `app.rs`, `serving.rs` | what is known of an app, of an address |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -30,14 +34,18 @@ use crate::tasks;
 
 mod app;
 mod changes;
+mod lane;
 mod outcomes;
 mod resolving;
+mod runs;
 mod serving;
 mod steps;
 mod stopping;
 
 use app::{App, Live};
+use lane::Lane;
 use outcomes::Report;
+use runs::Run;
 use serving::Serving;
 
 /// Commands that wait for the supervisor.
@@ -107,7 +115,10 @@ pub struct Supervisor<L: Launcher> {
     lingering: Vec<Live>,
     /// When to look at an app again.
     timers: BTreeSet<(Instant, AppId)>,
+    /// Every run that has not ended.
+    runs: FuturesUnordered<Run>,
     drains: JoinSet<()>,
+    lane: Lane,
     last_good: LastGood,
     last_good_task: JoinHandle<()>,
     reports: mpsc::UnboundedSender<Report<L::Prepared>>,
@@ -138,7 +149,9 @@ impl<L: Launcher> Supervisor<L> {
             serving: Serving::default(),
             lingering: Vec::new(),
             timers: BTreeSet::new(),
+            runs: FuturesUnordered::new(),
             drains: JoinSet::new(),
+            lane: Lane::default(),
             last_good,
             last_good_task,
             reports,
@@ -172,6 +185,7 @@ impl<L: Launcher> Supervisor<L> {
                 },
                 Some(command) = commands.recv() => self.command(command),
                 Some(report) = reports.recv() => self.report(report),
+                Some(end) = self.runs.next() => self.ended(end),
                 Some(_) = self.drains.join_next() => {}
                 () = until(next_timer) => self.timer(),
                 () = until(sweep), if self.shutdown.is_none() => self.sweep(),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Supervisor;
 use super::app::{Live, When};
+use super::runs::{Run, RunEnd};
 use crate::control::launcher::{
     Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
@@ -39,8 +40,6 @@ pub(super) enum Report<P> {
         revalidate: bool,
         outcome: Result<Running, LaunchError>,
     },
-    /// A trigger task ended, asked or not.
-    Ended { id: AppId, run: u64, panicked: bool },
     /// An app's commands have ended.
     Finished { id: AppId, run: u64, finished: Finished },
     /// A run serves otherwise than its file asks, or does so no longer.
@@ -75,7 +74,6 @@ impl<L: Launcher> Supervisor<L> {
             } => {
                 self.activated(&id, generation, spec, revalidate, outcome);
             }
-            Report::Ended { id, run, panicked } => self.ended(&id, run, panicked),
             Report::Finished { id, run, finished } => self.finished(&id, run, finished),
             Report::Troubled { id, run, trouble } => self.troubled(&id, run, trouble),
             Report::Drained { id } => self.drained(&id),
@@ -202,16 +200,11 @@ impl<L: Launcher> Supervisor<L> {
                 }
             });
         }
-        let (owner, reports, task) = (id.clone(), self.reports.clone(), running.task);
-        tasks::spawn("app run", async move {
-            let panicked = task.await.is_err_and(|e| e.is_panic());
-            ended.cancel();
-            // The supervisor may have ended: then this run was the last to be waited for.
-            let _ = reports.send(Report::Ended {
-                id: owner,
-                run,
-                panicked,
-            });
+        self.runs.push(Run {
+            owner: id.clone(),
+            run,
+            task: running.task,
+            ended,
         });
         let old = self.apps.get_mut(id).and_then(|app| app.live.replace(live));
         if let Some(old) = old {
@@ -278,7 +271,9 @@ impl<L: Launcher> Supervisor<L> {
         }
     }
 
-    fn ended(&mut self, id: &AppId, run: u64, panicked: bool) {
+    /// A trigger task ended, asked or not.
+    pub(super) fn ended(&mut self, RunEnd { owner, run, panicked }: RunEnd) {
+        let id = &owner;
         let Some(live) = self.take_run(id, run) else {
             return;
         };

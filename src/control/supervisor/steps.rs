@@ -99,12 +99,9 @@ impl<L: Launcher> Supervisor<L> {
         app.generation += 1;
         let generation = app.generation;
         let version = app.renew.take().unwrap_or(Version::Stored);
-        let attempt = prepare(
-            self.launcher.clone(),
-            id.clone(),
-            Arc::clone(&spec),
-            version.clone(),
-        );
+        let (launcher, app_id, what) = (self.launcher.clone(), id.clone(), Arc::clone(&spec));
+        let wanted = version.clone();
+        let attempt = || prepare(launcher, app_id, what, wanted);
         let abort = self.spawn_preparation(id, generation, attempt);
         if let Some(app) = self.apps.get_mut(id) {
             let stage = Stage::Preparing {
@@ -137,7 +134,7 @@ impl<L: Launcher> Supervisor<L> {
         let generation = app.generation;
         let (launcher, last_good, app_id) = (self.launcher.clone(), self.last_good.clone(), id.clone());
         let remembered = app.remembered.clone();
-        let attempt = async move {
+        let attempt = || async move {
             let remembered = match remembered {
                 Some(remembered) => Some(remembered),
                 None => last_good.recall(&app_id).await,
@@ -163,15 +160,18 @@ impl<L: Launcher> Supervisor<L> {
     }
 
     /// One owned task for each app, so that a slow registry delays no other; aborting it is how it is given up.
-    fn spawn_preparation(
+    fn spawn_preparation<F>(
         &self,
         id: &AppId,
         generation: u64,
-        attempt: impl Future<Output = Result<Option<Ready<L::Prepared>>, LaunchError>> + Send + 'static,
-    ) -> tokio::task::AbortHandle {
-        let (id, reports) = (id.clone(), self.reports.clone());
+        attempt: impl FnOnce() -> F + Send + 'static,
+    ) -> tokio::task::AbortHandle
+    where
+        F: Future<Output = Result<Option<Ready<L::Prepared>>, LaunchError>> + Send + 'static,
+    {
+        let (id, reports, lane) = (id.clone(), self.reports.clone(), self.lane.clone());
         let task = tasks::spawn("prepare app", async move {
-            let outcome = caught(attempt).await;
+            let outcome = lane.run(|| caught(attempt())).await;
             // The supervisor ends only after every app.
             let _ = reports.send(Report::Prepared {
                 id,

@@ -1,16 +1,16 @@
-//! The trigger task: one version of an app, from the moment it is behind a listener to the end of its last request.
+//! The trigger's run: one version of an app, from the moment it is behind a listener to the end of its last request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 
 use super::app::HttpApp;
 use super::listener::{Attached, BindError, ListenAddress, Listeners};
 use super::tls::{self, EndpointTls, HTTPS_PORT};
 use crate::net::{Location, PathPrefix, Site};
-use crate::tasks;
 
 /// An app that is being served.
 pub struct RunningHttp {
@@ -22,9 +22,9 @@ pub struct RunningHttp {
     pub base: String,
     /// Why clients are not met as the app's file asks; `None` where there is no TLS.
     pub trouble: Option<watch::Receiver<Option<String>>>,
-    /// Ends when the app has been stopped and drained.
-    pub task: JoinHandle<()>,
-    /// Tells the task to stop, and how long requests in flight may go on. Dropping it stops without a drain.
+    /// Ends when the app has been stopped and drained. Dropped, it ends at once, and the app's requests with it.
+    pub run: BoxFuture<'static, ()>,
+    /// Tells it to stop, and how long requests in flight may go on. Dropping it stops without a drain.
     pub stop: oneshot::Sender<Duration>,
 }
 
@@ -53,13 +53,12 @@ pub async fn start(
     });
     let base = base.map_or_else(String::new, |location| url(scheme, &address, &location));
     let (stop, stopped) = oneshot::channel();
-    let task = tasks::spawn("http-trigger", run(attached, app, stopped));
     Ok(RunningHttp {
         address,
         urls,
         base: base + site.stripped(),
         trouble,
-        task,
+        run: run(attached, app, stopped).boxed(),
         stop,
     })
 }
@@ -93,8 +92,9 @@ fn url(protocol: &Protocol, address: &ListenAddress, location: &Location) -> Str
 }
 
 async fn run(attached: Attached, app: Arc<HttpApp>, stopped: oneshot::Receiver<Duration>) {
-    let drain = stopped.await.unwrap_or_default();
     let life = app.life();
+    let _forced = life.force.clone().drop_guard();
+    let drain = stopped.await.unwrap_or_default();
     // First of all: what looks for the last app of a listener, or for a place that is left, asks for this.
     life.drain.cancel();
     attached.detach();
