@@ -231,26 +231,31 @@ fn open_access_log(settings: &AccessLogSettings) -> Result<AccessLog> {
 
 impl Directories {
     fn new(settings: &Settings) -> Result<Self> {
-        let user = |directory: Option<PathBuf>, option| {
-            let directory =
-                directory.with_context(|| format!("there is no home directory: say where with {option}"));
-            directory.map(|directory| directory.join(PROGRAM))
-        };
-        let cache = match &settings.cache_dir {
-            Some(directory) => directory.clone(),
-            None => user(dirs::cache_dir(), "--cache-dir")?,
-        };
         let data = match &settings.data_dir {
             Some(directory) => directory.clone(),
-            None => user(dirs::state_dir().or_else(dirs::data_local_dir), "--data-dir")?,
+            None => of_user(dirs::state_dir().or_else(dirs::data_local_dir), "--data-dir")?,
         };
         let source = std::path::absolute(settings.source.path())?;
         let name = hex::encode(&Sha256::digest(source.as_os_str().as_encoded_bytes())[..SOURCE_NAME_BYTES]);
         Ok(Self {
-            cache: std::path::absolute(cache)?,
+            cache: cache_directory(settings.cache_dir.as_deref())?,
             data: std::path::absolute(data)?.join(name),
         })
     }
+}
+
+/// Where artifacts and compiled code are kept: as said, or in the user's cache directory.
+pub(crate) fn cache_directory(said: Option<&Path>) -> Result<PathBuf> {
+    let directory = match said {
+        Some(directory) => directory.to_owned(),
+        None => of_user(dirs::cache_dir(), "--cache-dir")?,
+    };
+    Ok(std::path::absolute(directory)?)
+}
+
+fn of_user(directory: Option<PathBuf>, option: &str) -> Result<PathBuf> {
+    let directory = directory.with_context(|| format!("there is no home directory: say where with {option}"));
+    directory.map(|directory| directory.join(PROGRAM))
 }
 
 fn launcher(

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`cli`] | arguments to settings, subcommands, exit codes | wasm, registries |
 //! | [`daemon`] | the composition root: builds the long-lived parts once and wires them | |
+//! | [`tools`] | what the commands do that work on files: checks, artifacts, credentials, the cache | |
 //! | [`control`] | desired state (a directory, or a fixed list) to running apps: watch, plan, supervise | OCI, wasm, HTTP |
 //! | [`launch`] | the straight pipe from an app file to a running trigger | the directory |
 //! | [`manifest`] | one app file, raw to typed, once | everything else |
@@ -75,5 +76,6 @@ pub mod runtime;
 pub mod runtime_config;
 pub mod tasks;
 pub mod telemetry;
+pub mod tools;
 pub mod trigger;
 pub mod variables;

@@ -16,11 +16,23 @@ pub(crate) use tally::Tally;
 /// What is logged when `RUST_LOG` says nothing: this program and its guests, and what others find alarming.
 const DEFAULT_FILTER: &str = "warn,lepton=info,guest=info";
 
+/// The same for a command, which prints what it does.
+const COMMAND_FILTER: &str = "warn";
+
 static BARS: OnceLock<MultiProgress> = OnceLock::new();
 
 /// Starts logging to standard error, filtered by `RUST_LOG`. Call it once, first thing.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    start(DEFAULT_FILTER);
+}
+
+/// The same for a command: only what is alarming.
+pub fn init_for_command() {
+    start(COMMAND_FILTER);
+}
+
+fn start(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(AboveTheBars)
         .with_ansi(std::io::stderr().is_terminal())

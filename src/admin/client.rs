@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use crate::control::Status;
+use crate::control::{Drafts, Rehearsed, Status};
 use crate::tasks;
 
 /// Why the daemon gave no answer.
@@ -77,7 +77,25 @@ impl AdminClient {
         }
     }
 
+    /// What would be done if the app files were these.
+    pub async fn plan(&self, drafts: &Drafts) -> Result<Rehearsed, AdminError> {
+        let body = Bytes::from(serde_json::to_vec(drafts)?);
+        let answer = self.send_with(Method::POST, "/plan", body).await?;
+        let answer = answer.into_body().collect().await?.to_bytes();
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
     async fn send(&self, method: Method, path: &str) -> Result<http::Response<Incoming>, AdminError> {
+        self.send_with(method, path, Bytes::new()).await
+    }
+
+    /// `body` is JSON, or empty.
+    async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, AdminError> {
         let no_daemon = |source| AdminError::NoDaemon {
             socket: self.socket.clone(),
             source,
@@ -88,13 +106,17 @@ impl AdminClient {
             // What breaks the connection breaks the request too, and is reported there.
             let _ = connection.await;
         });
-        let mut request = Request::new(Empty::<Bytes>::new());
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         // The paths are the constants above, and an app's id escaped.
         *request.uri_mut() = path.parse().map_err(|_| AdminError::NoSuchApp(path.into()))?;
         request
             .headers_mut()
             .insert(header::HOST, http::HeaderValue::from_static("localhost"));
+        request.headers_mut().insert(
+            header::CONTENT_TYPE,
+            http::HeaderValue::from_static("application/json"),
+        );
         let response = sender.send_request(request).await?;
         if !response.status().is_success() {
             return Err(AdminError::Refused(response.status()));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -14,12 +14,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::socket::{self, SocketError};
-use crate::control::{AppId, Status, SupervisorHandle};
+use crate::control::{AppId, Drafts, Rehearsed, Status, SupervisorHandle};
 use crate::net::SocketFile;
 use crate::tasks;
 
 /// The media type of one JSON value a line.
 const JSON_LINES: &str = "application/x-ndjson";
+
+/// Bytes of all app files that a plan is asked for: those of thousands of apps.
+const MAX_PLAN: usize = 64 << 20;
 
 #[derive(Clone)]
 struct Admin {
@@ -58,6 +61,7 @@ pub async fn serve(
         .route("/status/watch", get(follow))
         .route("/health", get(health))
         .route("/apps/{id}/redeploy", post(redeploy))
+        .route("/plan", post(plan).layer(DefaultBodyLimit::max(MAX_PLAN)))
         .with_state(Admin {
             status,
             supervisor,
@@ -108,4 +112,10 @@ async fn redeploy(State(admin): State<Admin>, Path(id): Path<String>) -> StatusC
         true => StatusCode::ACCEPTED,
         false => StatusCode::NOT_FOUND,
     }
+}
+
+/// What would be done if the app files were these.
+async fn plan(State(admin): State<Admin>, Json(drafts): Json<Drafts>) -> Result<Json<Rehearsed>, StatusCode> {
+    let planned = admin.supervisor.rehearse(drafts).await;
+    planned.map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 
+use super::files::FileCommand;
 use super::tls::TlsArgs;
 use crate::daemon::{Settings, Source};
 use crate::manifest::Limits;
@@ -158,6 +159,8 @@ pub(super) enum Command {
         #[command(flatten)]
         daemon: DaemonArgs,
     },
+    #[command(flatten)]
+    Files(FileCommand),
 }
 
 #[derive(Debug, Args)]
@@ -176,7 +179,7 @@ pub enum TauonAction {
     Command(ClientCommand),
 }
 
-/// A command to a daemon that runs already.
+/// A command: to a daemon that runs already, or one that needs none.
 pub struct ClientCommand(pub(super) Command);
 
 impl Tauon {

@@ -1,8 +1,18 @@
 //! Arguments to settings, subcommands, exit codes, tables and progress bars.
 
 mod args;
+mod artifacts;
+mod cache;
+mod check;
 mod command;
+mod diff;
+mod files;
+mod init;
+mod login;
+mod manual;
 mod progress;
+mod pull;
+mod schema;
 mod table;
 mod tls;
 

@@ -1,18 +1,18 @@
-//! The status as a table.
+//! Tables: the status, what would change, what the cache holds.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::cache::size;
+use super::diff::Difference;
 use crate::control::{AppStatus, Status};
+use crate::tools::Usage;
 
 /// Characters of a digest that are shown: enough to tell versions apart.
 const DIGEST_LENGTH: usize = "sha256:".len() + 12;
 
 /// A row for each app, and below them what is wrong.
 pub(super) fn render(status: &Status) -> String {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
+    let mut table = plain();
     table.set_header(["APP", "STATE", "ADDRESS", "REFERENCE", "DIGEST", "SINCE"]);
     for (id, app) in &status.apps {
         let digest = app
@@ -37,6 +37,47 @@ pub(super) fn render(status: &Status) -> String {
         text.push_str(&format!("\n\n{problem}"));
     }
     text
+}
+
+/// A row for each app.
+pub(super) fn differences(differences: &[Difference]) -> String {
+    let mut table = plain();
+    table.set_header(["APP", "ACTION", "REASON"]);
+    for Difference {
+        app, action, reason, ..
+    } in differences
+    {
+        table.add_row([app, action.as_str(), reason.as_deref().unwrap_or_default()]);
+    }
+    table.trim_fmt()
+}
+
+/// A row for each kind of content.
+pub(super) fn usage(usage: &Usage) -> String {
+    let mut table = plain();
+    table.set_header(["CONTENT", "ENTRIES", "SIZE"]);
+    for area in &usage.areas {
+        table.add_row([
+            area.directory.to_owned(),
+            area.entries.to_string(),
+            size(area.bytes),
+        ]);
+    }
+    let entries: usize = usage.areas.iter().map(|area| area.entries).sum();
+    table.add_row(["all".to_owned(), entries.to_string(), size(usage.bytes)]);
+    table.add_row(["needed by apps".to_owned(), String::new(), size(usage.pinned)]);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+fn plain() -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table
 }
 
 /// The address, and what of it is the app's: the first of its hosts, and how many more.

@@ -97,7 +97,7 @@ impl Key {
 }
 
 /// Something for each address, so that what is in conflict with one is found without a look at the others.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ByAddress<V> {
     keys: HashMap<Key, HashMap<Address, V>>,
 }

@@ -14,7 +14,7 @@ use crate::net::Location;
 type Turn = (u64, AppId);
 
 /// All claims.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Claims {
     apps: HashMap<AppId, Made>,
     granted: Index,
@@ -24,7 +24,7 @@ pub(crate) struct Claims {
     tls_addresses: Vec<Address>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Made {
     claim: Claim,
     turn: u64,
@@ -33,12 +33,12 @@ struct Made {
 }
 
 /// Claims by what they can be in conflict about.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Index {
     addresses: ByAddress<AtAddress>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct AtAddress {
     all: BTreeSet<Turn>,
     locations: HashMap<Location, BTreeSet<Turn>>,

@@ -30,7 +30,7 @@ impl Meeting {
 }
 
 /// Who is met how at one address. The work for one spot does not grow with the number of those who are met as it asks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Meetings<T> {
     plain: BTreeSet<T>,
     secure: BTreeSet<T>,

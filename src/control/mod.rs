@@ -10,7 +10,8 @@
 //! |---|---|
 //! | `watch.rs`, `events.rs`, `files.rs`, `scan.rs`, `settle.rs`, `links.rs` | a directory to changes: when to look, the system's hints, what counts as a change, one look, what is doubted, where links lead |
 //! | `list.rs` | a fixed list to the same changes |
-//! | `claim.rs`, `claims.rs`, `plan.rs` | pure: what an app claims, who may have it, what to do about an app |
+//! | `claim.rs`, `claims.rs`, `taken.rs`, `plan.rs` | pure: what an app claims, who may have it, how that is told, what to do about an app |
+//! | `rehearsal.rs`, `inspect.rs` | what would be done with other files; files without a daemon |
 //! | `supervisor/` | owns the actual state |
 //! | `launcher.rs` | the seam to everything that knows artifacts, Wasm and sockets |
 //! | `last_good.rs` | what served before a restart |
@@ -26,6 +27,7 @@ mod claim;
 mod claims;
 mod events;
 mod files;
+mod inspect;
 mod last_good;
 mod launcher;
 mod links;
@@ -33,20 +35,24 @@ mod list;
 mod lock;
 mod meeting;
 mod plan;
+mod rehearsal;
 mod resolve;
 mod scan;
 mod settle;
 mod status;
 mod supervisor;
+mod taken;
 mod watch;
 
 pub use crate::manifest::AppId;
 pub use change::{AppFile, Change, Update};
+pub use inspect::{Inspected, conflicts, drafts, inspect, inspect_list};
 pub use launcher::{
     Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
 pub use list::watch_list;
 pub use lock::{LockError, SourceLock};
+pub use rehearsal::{Action, Draft, Drafts, Planned, Rehearsed, rehearse_alone};
 pub(crate) use resolve::resolve;
 pub use settle::Patience;
 pub use status::{AppState, AppStatus, Status};

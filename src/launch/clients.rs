@@ -67,7 +67,7 @@ impl AppClients {
 }
 
 /// Both roots as they are set; one that is set excludes the other; where none is, the system's, unless a file is given.
-fn settings(entry: &ClientTls) -> TlsSettings {
+pub(super) fn settings(entry: &ClientTls) -> TlsSettings {
     let (platform_roots, webpki_roots) = match (entry.ca_use_platform_roots, entry.ca_use_webpki_roots) {
         (None, None) => (entry.ca_roots_file.is_none(), false),
         (platform, webpki) => (platform.unwrap_or(false), webpki.unwrap_or(false)),

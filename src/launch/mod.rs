@@ -5,6 +5,7 @@
 //! activate  Listener(address) + LoadedApp ▶ RunningApp                       fast, atomic
 //! ```
 
+mod check;
 mod clients;
 mod components;
 mod error;
@@ -16,6 +17,7 @@ mod triggers;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use check::{LocalProblem, local_problems};
 pub use error::LaunchFailure;
 pub use pins::Pins;
 pub use pipe::PreparedApp;

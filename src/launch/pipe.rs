@@ -9,7 +9,7 @@ use super::triggers::{Plans, PreparedTriggers};
 use super::{LaunchFailure, Parts};
 use crate::app::LockedApp;
 use crate::control::{AppId, Version};
-use crate::manifest::{Address, AppSpec};
+use crate::manifest::{Address, AppSpec, HealthCheck};
 use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
 use crate::tasks;
@@ -34,6 +34,15 @@ pub struct PreparedApp {
 pub(super) struct Resolved {
     pub(super) digest: Digest,
     pub(super) from_memory: bool,
+}
+
+/// What an app is prepared with.
+struct Given<'a> {
+    /// Paths of stores are resolved.
+    config: RuntimeConfig,
+    state_dir: PathBuf,
+    /// What it has to answer before it is fit to serve.
+    health: Option<&'a HealthCheck>,
 }
 
 impl Parts {
@@ -134,6 +143,40 @@ impl Parts {
         }
         let state_dir = self.make_state_dir(spec, &config).await?;
         config.resolve_store_paths(&state_dir);
+        let given = Given {
+            config,
+            state_dir,
+            health: spec.health.as_ref(),
+        };
+        self.prepare_with(id, spec, digest, given).await
+    }
+
+    /// Whether the app could run: everything but the port, its own directory and its health. Gives the digest.
+    pub(super) async fn try_out(&self, id: &AppId, spec: &AppSpec) -> Result<Digest, LaunchFailure> {
+        let mut config = self.runtime_config(spec).await?;
+        config.resolve_store_paths(&self.state_root);
+        let digest = Box::pin(self.puller.resolve(&spec.reference)).await?;
+        let given = Given {
+            config,
+            state_dir: self.state_root.clone(),
+            health: None,
+        };
+        self.prepare_with(id, spec, digest, given).await?;
+        Ok(digest)
+    }
+
+    async fn prepare_with(
+        &self,
+        id: &AppId,
+        spec: &AppSpec,
+        digest: Digest,
+        given: Given<'_>,
+    ) -> Result<PreparedApp, LaunchFailure> {
+        let Given {
+            config,
+            state_dir,
+            health,
+        } = given;
         let artifact = Box::pin(self.puller.pull(&spec.reference, &digest)).await?;
         let app = match &artifact.config {
             AppConfig::Locked(json) => LockedApp::parse(json)?,
@@ -142,6 +185,9 @@ impl Parts {
         let plans = Plans::new(&self.kinds, &app, spec)?;
         if plans.has_http() && spec.address == Address::Absent {
             return Err(LaunchFailure::NoAddress);
+        }
+        if spec.health.is_some() && !plans.has_http() {
+            return Err(LaunchFailure::HealthWithoutHttp);
         }
         let tls = match plans.has_http() {
             true => Box::pin(self.tls.prepare(spec)).await?,
@@ -168,7 +214,7 @@ impl Parts {
             requests: resources.requests.clone(),
         };
         Ok(PreparedApp {
-            triggers: Box::pin(plans.prepare(self, &input, spec.health.as_ref())).await?,
+            triggers: Box::pin(plans.prepare(self, &input, health)).await?,
             tls,
             digest,
             once,

@@ -126,7 +126,7 @@ impl Plans {
             .collect()
     }
 
-    /// Links and tries everything, and waits for the app to be fit to serve; touches no port and no server.
+    /// Links and tries everything, and waits for the app to be fit to serve, if that is asked for; touches no port and no server.
     pub(super) async fn prepare(
         self,
         parts: &Parts,
@@ -146,10 +146,8 @@ impl Plans {
             Some(plan) => Some(command::prepare(runtime, plan, input).await?),
             None => None,
         };
-        match (health, &http) {
-            (Some(check), Some(app)) => app.becomes_healthy(&check.path, check.timeout).await?,
-            (Some(_), None) => return Err(LaunchFailure::HealthWithoutHttp),
-            (None, _) => {}
+        if let (Some(check), Some(app)) = (health, &http) {
+            app.becomes_healthy(&check.path, check.timeout).await?;
         }
         Ok(PreparedTriggers {
             http,

@@ -13,7 +13,7 @@ use super::disk;
 use super::error::LoadError;
 
 /// Below the store's root.
-const TREES: &str = "trees";
+pub(super) const TREES: &str = "trees";
 
 /// One file of a tree.
 #[derive(Clone, Debug)]
@@ -142,6 +142,30 @@ fn key(files: &Files<'_>) -> String {
         }
     }
     hex::encode(hash.finalize())
+}
+
+/// Whether a tree has the files and the content that its name says.
+pub(super) fn is_undamaged(tree: &Path) -> bool {
+    let mut contents = BTreeMap::new();
+    let name = tree.file_name().map(|name| name.to_string_lossy());
+    hash_all(tree, Path::new(""), &mut contents).is_ok() && {
+        let files = contents.iter().map(|(path, content)| (path.clone(), content));
+        name.is_some_and(|name| name == key(&files.collect()))
+    }
+}
+
+fn hash_all(tree: &Path, below: &Path, contents: &mut BTreeMap<PathBuf, FileContent>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(tree.join(below))? {
+        let entry = entry?;
+        let (path, file) = (below.join(entry.file_name()), entry.path());
+        if entry.file_type()?.is_dir() {
+            hash_all(tree, &path, contents)?;
+            continue;
+        }
+        let digest = format!("sha256:{}", disk::sha256_of(&file)?);
+        contents.insert(path, FileContent::Blob { file, digest });
+    }
+    Ok(())
 }
 
 /// A crash before the data reached the disk leaves files of another length.

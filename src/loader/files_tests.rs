@@ -137,3 +137,20 @@ fn a_missing_blob_is_named() {
     let error = place.tree(std::slice::from_ref(&blob)).unwrap_err();
     assert!(error.to_string().contains(&file.display().to_string()), "{error}");
 }
+
+#[test]
+fn a_tree_with_another_file_or_other_content_is_damaged() {
+    let place = Place::new();
+    let tree = place
+        .tree(&[inline("a.txt", "a"), place.blob("img/b.txt", "b")])
+        .unwrap();
+    assert!(is_undamaged(&tree));
+    std::fs::write(tree.join("more.txt"), "").unwrap();
+    assert!(!is_undamaged(&tree));
+    std::fs::remove_file(tree.join("more.txt")).unwrap();
+    std::fs::remove_file(tree.join("a.txt")).unwrap();
+    std::fs::write(tree.join("a.txt"), "b").unwrap();
+    assert!(!is_undamaged(&tree));
+    std::fs::write(tree.join("a.txt"), "a").unwrap();
+    assert!(is_undamaged(&tree));
+}

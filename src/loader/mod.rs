@@ -28,6 +28,7 @@ mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trial;
+mod verify;
 
 pub use cache::{Code, Compiled};
 pub use code::ComponentCode;
@@ -37,3 +38,4 @@ pub use imports::{MissingImport, link};
 pub use load::{ComponentError, LoadedComponent, Loader};
 pub use residents::{Resident, Residents};
 pub use trial::Trial;
+pub use verify::verify;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
+use super::Place;
+
 /// Why an app file can't be used. Cloned into the status and compared to log each reason once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -64,6 +66,26 @@ impl ManifestError {
             },
             // Asked of the whole text: a mistake in its first half says nothing about a second half still to come.
             unfinished: serde_json::from_str::<IgnoredAny>(json).is_err(),
+        }
+    }
+
+    /// The place, and the rest: what is displayed, without the file.
+    pub fn parts(&self) -> (Option<Place>, String) {
+        match self {
+            ManifestError::Invalid {
+                line,
+                column,
+                problem,
+                ..
+            } => {
+                let (line, column) = (*line, *column);
+                (Some(Place { line, column }), problem.clone())
+            }
+            ManifestError::Unreadable { file, .. } | ManifestError::TooLarge { file, .. } => {
+                let text = self.to_string();
+                let prefix = format!("{}: ", file.display());
+                (None, text.strip_prefix(&prefix).unwrap_or(&text).to_owned())
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{AppId, AppSpec, ManifestError, parse_text};
+use super::{AppId, AppSpec, ManifestError, Place, parse_text};
 
 /// One entry of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct ListEntry {
     pub id: AppId,
     /// Its own text.
     pub text: String,
+    /// Where in the list that begins.
+    pub place: Place,
     /// What it asks for, or what is wrong with it and where in the list.
     pub spec: Result<AppSpec, ManifestError>,
 }
@@ -46,6 +48,7 @@ pub fn parse_list(text: &str, file: &Path) -> Result<Vec<ListEntry>, ManifestErr
         ListEntry {
             id,
             text: entry.to_owned(),
+            place: Place::behind(&json[..start]),
             spec,
         }
     });

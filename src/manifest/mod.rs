@@ -37,11 +37,14 @@ use crate::runtime_config::RuntimeConfigSource;
 pub use crate::variables::{Secret, Value as VariableValue};
 
 mod address;
+mod changes;
 mod error;
 mod health;
 mod limits;
 mod list;
+mod place;
 mod raw;
+mod schema;
 mod tls;
 mod values;
 
@@ -50,6 +53,8 @@ pub use error::ManifestError;
 pub use health::HealthCheck;
 pub use limits::{Limit, Limits, Rate};
 pub use list::{ListEntry, parse_list};
+pub use place::{Place, place_of};
+pub use schema::{app_schema, list_schema};
 pub use tls::Tls;
 pub(crate) use tls::{contact as parse_acme_contact, directory as parse_acme_directory};
 

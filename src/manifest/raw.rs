@@ -20,7 +20,7 @@ use crate::oci::Source;
 use crate::runtime_config::RuntimeConfigSource;
 
 /// Every member that an app may have.
-const MEMBERS: &[&str] = &[
+pub(super) const MEMBERS: &[&str] = &[
     "reference",
     "address",
     "host",

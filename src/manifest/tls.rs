@@ -18,8 +18,8 @@ use super::raw::{meant, put};
 use super::values::Named;
 use crate::net::{AcmeChallenge, AcmeOrder, CertificateSource, HostPattern, KeyPairFiles, ServerTls, Site};
 
-const MEMBERS: [&str; 5] = ["cert", "key", "acme", "client_ca", "redirect_from"];
-const ACME_MEMBERS: [&str; 3] = ["directory", "contact", "challenge"];
+pub(super) const MEMBERS: [&str; 5] = ["cert", "key", "acme", "client_ca", "redirect_from"];
+pub(super) const ACME_MEMBERS: [&str; 3] = ["directory", "contact", "challenge"];
 const CHALLENGES: [&str; 2] = ["tls-alpn-01", "http-01"];
 const MAIL: &str = "mailto:";
 

@@ -131,6 +131,14 @@ pub enum OciError {
         /// What is wrong, and what would be right.
         reason: String,
     },
+    /// Credentials can't be written to where they are kept, or removed from there.
+    #[error("the credentials in {place} can't be changed: {reason}")]
+    Credentials {
+        /// A file, or a helper and the file that names it.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The content store failed.
     #[error("the content store failed")]
     Store(#[from] StoreError),

@@ -16,6 +16,14 @@ use super::store::{BATCH, Store, StoreError, Verified};
 /// How a gzip file begins.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// Whether a text is what [`unpack`] remembers of a layer.
+pub(crate) fn is_list(text: &str) -> bool {
+    text.lines().all(|line| {
+        line.split_once(' ')
+            .is_some_and(|(digest, size)| Digest::parse(digest).is_ok() && size.parse::<u64>().is_ok())
+    })
+}
+
 /// The blobs that `layer` was unpacked into, if it was and all of them are still here.
 pub(crate) fn unpacked(store: &Store, layer: &Digest) -> Option<Vec<Digest>> {
     let list = store.archive_list(layer);

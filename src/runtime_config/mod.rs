@@ -107,8 +107,8 @@ pub enum LlmCompute {
     },
 }
 
-/// What the remote side of an [`LlmCompute`] speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+/// What a server of language models speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiType {
     /// Spin's own.
@@ -195,6 +195,17 @@ impl<'de> serde::Deserialize<'de> for RuntimeConfig {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let raw = raw::Raw::deserialize(input)?;
         raw.typed().map_err(serde::de::Error::custom)
+    }
+}
+
+/// As an app file's `runtime_config` holds it.
+impl schemars::JsonSchema for RuntimeConfig {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        raw::Raw::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        raw::Raw::json_schema(generator)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -16,47 +17,67 @@ use crate::variables::Secret;
 /// The prefix of the `env` provider that has none.
 const DEFAULT_PREFIX: &str = "SPIN_VARIABLE";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RuntimeConfig")]
 pub(super) struct Raw {
+    /// Instead of the app file's `state_dir`.
     state_dir: Option<PathBuf>,
+    /// Without effect: what guests print goes to the log.
     log_dir: Option<PathBuf>,
+    /// Bytes that one linear memory may have.
     max_instance_memory: Option<usize>,
+    /// Key-value stores, by label.
     #[serde(default)]
     key_value_store: BTreeMap<String, RawStore>,
+    /// SQLite databases, by label.
     #[serde(default)]
     sqlite_database: BTreeMap<String, RawDatabase>,
+    /// Where values of variables come from, asked in this order.
     variables_provider: Option<Vec<RawProvider>>,
     /// The older name, read only where the newer is absent.
     config_provider: Option<Vec<RawProvider>>,
+    /// Who answers the questions of language models.
     llm_compute: Option<RawLlm>,
+    /// How components meet hosts by TLS; the first entry that fits is used.
     #[serde(default)]
     client_tls: Vec<RawTls>,
+    /// Networks that guests can't reach, and numbers of connections of all kinds.
     #[serde(default)]
     outbound_networking: RawNetworking,
+    /// Outbound HTTP.
     outbound_http: Option<RawHttp>,
+    /// Connections to Redis.
     #[serde(default)]
     outbound_redis: RawConnections,
+    /// Connections to PostgreSQL.
     #[serde(default)]
     outbound_pg: RawConnections,
+    /// Connections to MySQL.
     #[serde(default)]
     outbound_mysql: RawConnections,
+    /// Connections to MQTT.
     #[serde(default)]
     outbound_mqtt: RawMqtt,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "KeyValueStore")]
 enum RawStore {
     Spin {
         path: Option<PathBuf>,
     },
     Redis {
+        #[schemars(with = "String")]
         url: Secret,
     },
     AwsDynamo {
+        #[schemars(with = "Option<String>")]
         access_key: Option<Secret>,
+        #[schemars(with = "Option<String>")]
         secret_key: Option<Secret>,
+        #[schemars(with = "Option<String>")]
         token: Option<Secret>,
         region: String,
         #[serde(default)]
@@ -64,11 +85,13 @@ enum RawStore {
         table: String,
     },
     /// Known, so that the error can say more than "unknown".
+    #[schemars(skip)]
     AzureCosmos(IgnoredAny),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "SqliteDatabase")]
 enum RawDatabase {
     Spin {
         path: Option<PathBuf>,
@@ -77,83 +100,111 @@ enum RawDatabase {
     },
     Libsql {
         url: String,
+        #[schemars(with = "String")]
         token: Secret,
     },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "VariablesProvider")]
 enum RawProvider {
     Env {
         prefix: Option<String>,
         dotenv_path: Option<PathBuf>,
     },
     Static {
+        #[schemars(with = "BTreeMap<String, String>")]
         values: BTreeMap<String, Secret>,
     },
     Vault {
         url: String,
+        #[schemars(with = "String")]
         token: Secret,
         mount: String,
         prefix: Option<String>,
     },
     /// As above.
+    #[schemars(skip)]
     AzureKeyVault(IgnoredAny),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "LlmCompute")]
 enum RawLlm {
     Spin,
     RemoteHttp {
         url: String,
+        #[schemars(with = "String")]
         auth_token: Secret,
         #[serde(default)]
         api_type: ApiType,
     },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ClientTls")]
 struct RawTls {
+    /// The components that it is for.
     component_ids: Vec<String>,
+    /// The hosts that it is for, without ports.
     hosts: Vec<String>,
+    /// Whether the system's roots are trusted; left out, unless `ca_roots_file` is there.
     ca_use_platform_roots: Option<bool>,
+    /// Whether Mozilla's roots are trusted.
     ca_use_webpki_roots: Option<bool>,
+    /// A PEM file of authorities to trust.
     ca_roots_file: Option<PathBuf>,
+    /// The certificate chain that is shown to the hosts, a PEM file.
     client_cert_file: Option<PathBuf>,
+    /// Its key, a PEM file.
     client_private_key_file: Option<PathBuf>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OutboundNetworking")]
 struct RawNetworking {
+    /// What guests can't reach: networks, addresses, or "private".
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     block_networks: Vec<Network>,
+    /// Connections of sockets at once.
     max_socket_connections: Option<usize>,
+    /// Connections of all kinds at once.
     max_total_connections: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OutboundHttp")]
 struct RawHttp {
     /// Off in a table that does not name it, as Spin has it.
     #[serde(default)]
     connection_pooling: bool,
+    /// Connections at once.
     max_connections: Option<usize>,
+    /// The older name for one less.
     max_concurrent_requests: Option<usize>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Connections")]
 struct RawConnections {
+    /// At once.
     max_connections: Option<usize>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "MqttConnections")]
 struct RawMqtt {
+    /// At once.
     max_connections: Option<usize>,
+    /// Bytes of one message.
     max_payload_size_bytes: Option<usize>,
 }
 

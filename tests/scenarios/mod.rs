@@ -8,6 +8,7 @@ mod aws;
 mod backends;
 mod balancer;
 mod cache;
+mod commands;
 mod conformance;
 mod connections;
 mod definitions;

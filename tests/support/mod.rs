@@ -27,6 +27,7 @@ pub mod status;
 pub mod tls;
 pub mod tls_client;
 pub mod tokens;
+pub mod tool;
 pub mod wait;
 
 /// The daemon, a client's connection, an app and where it is kept: what most scenarios begin with.

@@ -1,7 +1,7 @@
 //! Files to claims and desired state.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ use super::app::When;
 use super::{App, SETTLED, Supervisor, Sweep};
 use crate::control::change::{AppFile, Change, Update};
 use crate::control::launcher::{Launcher, Version};
-use crate::control::meeting::Meeting;
+use crate::control::taken::{named, taken};
 use crate::manifest::{AppId, PullPolicy};
 
 impl<L: Launcher> Supervisor<L> {
@@ -152,55 +152,8 @@ impl<L: Launcher> Supervisor<L> {
 
     /// In which words it is told that another app has what this one claims.
     pub(super) fn taken_by(&self, id: &AppId, holder: &AppId) -> String {
-        let file = self
-            .apps
-            .get(holder)
-            .map_or_else(PathBuf::new, |app| app.path.clone());
-        let held = format!("held by app {holder} ({})", file.display());
-        let free = "it starts by itself when that is free";
-        let Some((own, theirs)) = self.claims.contested(id, holder) else {
-            return format!("its address is {held}; {free}");
-        };
-        let (address, location) = (&own.address, own.location.to_string());
-        if *address != theirs.address {
-            let other = &theirs.address;
-            return format!(
-                "address {address} can't be open beside {other}, which is {held}; {free}, and shares an address that is written in the same way"
-            );
-        }
-        if own.location != theirs.location && !own.can_be_met_beside(theirs) {
-            return match (&own.meeting, &theirs.meeting) {
-                (Meeting::Secure { client_ca: own_ca }, Meeting::Secure { client_ca }) => {
-                    let host = own.location.host.as_ref();
-                    let host = host.map_or_else(|| "every host".to_owned(), ToString::to_string);
-                    let (held_by, asked) = (demanded(client_ca.as_deref()), demanded(own_ca.as_deref()));
-                    format!(
-                        "clients of {host} at address {address} are met with {held_by} for what is {held}, and not at the same time with {asked}, since TLS knows no paths; {free}, and shares the host if both have the same \"client_ca\" in \"tls\", written in the same way"
-                    )
-                }
-                (own, _) => {
-                    let (other, one) = match own.is_secure() {
-                        true => ("plain http", "TLS"),
-                        false => ("TLS", "plain http"),
-                    };
-                    format!(
-                        "address {address} speaks {other} for what is {held}, and can't speak {one} too; {free}, and shares the address if both have \"tls\" or neither"
-                    )
-                }
-            };
-        }
-        let share = "with a \"host\" or \"path\" of its own it shares the address";
-        match location.as_str() {
-            "" => format!("address {address} is {held}; {free}, and {share}"),
-            location => format!("{location} at address {address} is {held}; {free}, and {share}"),
-        }
+        let path = self.apps.get(holder).map(|app| app.path.as_path());
+        let holder_named = named(holder, path.unwrap_or(Path::new("")));
+        taken(self.claims.contested(id, holder), &holder_named)
     }
-}
-
-/// What clients have to show.
-fn demanded(client_ca: Option<&Path>) -> String {
-    client_ca.map_or_else(
-        || "no \"client_ca\"".to_owned(),
-        |file| format!("the \"client_ca\" {}", file.display()),
-    )
 }

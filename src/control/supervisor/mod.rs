@@ -12,6 +12,7 @@
 //! | `resolving.rs` | whether a tag has moved |
 //! | `runs.rs` | the ends of runs |
 //! | `lane.rs` | how many are prepared at once |
+//! | `rehearsing.rs` | what would be done with other files |
 //! | `app.rs`, `serving.rs` | what is known of an app, of an address |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use super::change::Update;
 use super::claims::Claims;
 use super::last_good::LastGood;
 use super::launcher::Launcher;
+use super::rehearsal::{Drafts, Rehearsed};
 use super::status::Status;
 use crate::manifest::{Address, AppId};
 use crate::tasks;
@@ -36,6 +38,7 @@ mod app;
 mod changes;
 mod lane;
 mod outcomes;
+mod rehearsing;
 mod resolving;
 mod runs;
 mod serving;
@@ -67,6 +70,7 @@ pub struct SupervisorSettings {
 
 enum Command {
     Redeploy(AppId, oneshot::Sender<bool>),
+    Rehearse(Drafts, oneshot::Sender<Rehearsed>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -82,6 +86,13 @@ impl SupervisorHandle {
     pub async fn redeploy(&self, id: AppId) -> bool {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Redeploy(id, reply)).await.is_ok() && answer.await.unwrap_or(false)
+    }
+
+    /// What would be done if the files were these. `None`: the supervisor has ended.
+    pub async fn rehearse(&self, drafts: Drafts) -> Option<Rehearsed> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Rehearse(drafts, reply)).await.ok()?;
+        answer.await.ok()
     }
 
     /// Stops every app after its requests in flight, at the latest after its drain timeout. Returns when all have
@@ -212,6 +223,9 @@ impl<L: Launcher> Supervisor<L> {
             Command::Redeploy(id, reply) => {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.redeploy(&id));
+            }
+            Command::Rehearse(drafts, reply) => {
+                let _ = reply.send(self.rehearse(&drafts));
             }
             Command::Shutdown(reply) => {
                 self.shutdown = Some(reply);

@@ -24,6 +24,8 @@ use std::time::Duration;
 use super::ManifestError;
 use crate::net::Network;
 
+#[cfg(test)]
+pub(super) use read::MEMBERS;
 pub(super) use read::Object;
 
 const REQUESTS: usize = 512;

@@ -12,7 +12,7 @@ use super::{Limit, Limits, Rate};
 use crate::net::Network;
 use crate::trigger::http::MAX_HEADERS;
 
-const MEMBERS: [&str; 14] = [
+pub(in crate::manifest) const MEMBERS: [&str; 14] = [
     "memory",
     "request_time",
     "cpu_time",

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Credential, Secret, helper, read};
 
@@ -18,29 +18,23 @@ const HUB_ALIASES: [&str; 4] = [HUB, "docker.io", "registry-1.docker.io", HUB_KE
 
 pub(super) async fn find(file: &Path, host: &str) -> Option<Credential> {
     let bytes = read(file).await?;
-    let mut config: Value = match serde_json::from_slice(&bytes) {
+    let mut config: Map<String, Value> = match serde_json::from_slice(&bytes) {
         Ok(config) => config,
         Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "registry credentials ignored: the file is not JSON");
+            tracing::warn!(file = %file.display(), %error, "registry credentials ignored: the file is not a JSON object");
             return None;
         }
     };
     let for_host = helper_for(&config, host);
-    let for_all = config
-        .get("credsStore")
-        .and_then(Value::as_str)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned);
+    let for_all = helper_for_all(&config);
 
     if let Some(name) = for_host {
         // A helper that is named for the host is the only one asked about it, as Docker does.
         return helper::ask(&name, helper_key(host), file).await;
     }
-    if let Some(object) = config.as_object_mut() {
-        object.remove("credHelpers");
-        object.remove("credsStore");
-    }
-    match from_entries(&config, host) {
+    config.remove("credHelpers");
+    config.remove("credsStore");
+    match from_entries(config, host) {
         Ok(Some(secret)) => {
             return Some(Credential {
                 secret,
@@ -55,19 +49,40 @@ pub(super) async fn find(file: &Path, host: &str) -> Option<Credential> {
     helper::ask(&for_all?, helper_key(host), file).await
 }
 
-fn helper_for(config: &Value, host: &str) -> Option<String> {
+fn helper_for(config: &Map<String, Value>, host: &str) -> Option<String> {
     let helpers = config.get("credHelpers")?.as_object()?;
     let names: &[&str] = if host == HUB { &HUB_ALIASES } else { &[host] };
     let name = names.iter().find_map(|name| helpers.get(*name)?.as_str())?;
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-fn helper_key(host: &str) -> &str {
+/// The helper that a host's credentials belong to: its own, or that for all hosts.
+pub(super) fn helper_of(config: &Map<String, Value>, host: &str) -> Option<String> {
+    helper_for(config, host).or_else(|| helper_for_all(config))
+}
+
+fn helper_for_all(config: &Map<String, Value>) -> Option<String> {
+    let name = config.get("credsStore").and_then(Value::as_str);
+    name.filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// The host that a key of `auths` is for, as [`Reference::host`](super::super::reference::Reference::host) has it.
+pub(super) fn host_of(key: &str) -> &str {
+    let rest = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"))
+        .unwrap_or(key);
+    let host = rest.split('/').next().unwrap_or(rest);
+    if HUB_ALIASES.contains(&host) { HUB } else { host }
+}
+
+/// The name of a host in Docker's configuration and for helpers.
+pub(super) fn helper_key(host: &str) -> &str {
     if host == HUB { HUB_KEY } else { host }
 }
 
-fn from_entries(config: &Value, host: &str) -> Result<Option<Secret>, CredentialRetrievalError> {
-    match docker_credential::get_credential_from_reader(config.to_string().as_bytes(), host) {
+fn from_entries(config: Map<String, Value>, host: &str) -> Result<Option<Secret>, CredentialRetrievalError> {
+    match docker_credential::get_credential_from_reader(Value::Object(config).to_string().as_bytes(), host) {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
             Ok(Some(Secret::Password { user, password }))
         }

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -65,8 +66,44 @@ async fn run(program: &str, key: &str) -> Result<Option<Answer>, String> {
 }
 
 pub(super) async fn run_path(program: &Path, key: &str) -> Result<Option<Answer>, String> {
+    match talk(program, "get", key).await? {
+        Ok(answer) => serde_json::from_slice(&answer)
+            .map(Some)
+            .map_err(|_| "its answer is not valid".to_owned()),
+        Err(said) if said.contains(NOTHING_FOUND) => Ok(None),
+        Err(said) => Err(said),
+    }
+}
+
+/// Has `docker-credential-<name>` keep a credential. The error is a sentence without the secret.
+pub(super) async fn store(name: &str, key: &str, user: &str, password: &str) -> Result<(), String> {
+    let entry = json!({"ServerURL": key, "Username": user, "Secret": password});
+    command(name, "store", &entry.to_string()).await?.map(drop)
+}
+
+/// Has it forget one; `false`: it had none.
+pub(super) async fn erase(name: &str, key: &str) -> Result<bool, String> {
+    match command(name, "erase", key).await? {
+        Ok(_) => Ok(true),
+        Err(said) if said.contains(NOTHING_FOUND) => Ok(false),
+        Err(said) => Err(said),
+    }
+}
+
+async fn command(name: &str, verb: &str, input: &str) -> Result<Result<Vec<u8>, String>, String> {
+    if name.contains('/') {
+        return Err("its name contains a slash".to_owned());
+    }
+    let program = format!("docker-credential-{name}");
+    let talk = talk(Path::new(&program), verb, input);
+    let answer = tokio::time::timeout(TIMEOUT, talk).await;
+    answer.unwrap_or_else(|_| Err(format!("it did not answer within {} seconds", TIMEOUT.as_secs())))
+}
+
+/// What it prints, or what it says when it fails; the outer error: it can't be run.
+async fn talk(program: &Path, verb: &str, input: &str) -> Result<Result<Vec<u8>, String>, String> {
     let mut child = Command::new(program)
-        .arg("get")
+        .arg(verb)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -76,24 +113,19 @@ pub(super) async fn run_path(program: &Path, key: &str) -> Result<Option<Answer>
         .map_err(|e| format!("it cannot be run: {e}"))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not read its input may still know the answer.
-        drop(stdin.write_all(key.as_bytes()).await);
+        drop(stdin.write_all(input.as_bytes()).await);
     }
     let output = child
         .wait_with_output()
         .await
         .map_err(|e| format!("it cannot be waited for: {e}"))?;
     if output.status.success() {
-        return serde_json::from_slice(&output.stdout)
-            .map(Some)
-            .map_err(|_| "its answer is not valid".to_owned());
+        return Ok(Ok(output.stdout));
     }
     let said = String::from_utf8_lossy(if output.stdout.is_empty() {
         &output.stderr
     } else {
         &output.stdout
     });
-    if said.contains(NOTHING_FOUND) {
-        return Ok(None);
-    }
-    Err(format!("{}: {}", output.status, said.trim()))
+    Ok(Err(format!("{}: {}", output.status, said.trim())))
 }

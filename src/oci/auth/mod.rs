@@ -4,6 +4,7 @@
 
 mod docker;
 mod helper;
+mod keep;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod challenge;
+mod login;
 mod tls;
 mod token;
 mod transport;

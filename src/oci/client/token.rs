@@ -41,8 +41,8 @@ pub(super) struct Tokens {
 }
 
 #[derive(Debug, Clone)]
-struct Granted {
-    header: HeaderValue,
+pub(super) struct Granted {
+    pub(super) header: HeaderValue,
     expires: Instant,
     /// Who it was granted to, for messages.
     credentials: String,
@@ -91,6 +91,14 @@ impl Tokens {
         }
         *slot = None;
         let credential = self.sources.find(reference.host()).await;
+        let refused = |credential: Option<&Credential>| {
+            self.refused(
+                reference.host(),
+                reference.repository(),
+                credential,
+                String::new(),
+            )
+        };
         let granted = match challenge::choose(headers) {
             Some(Challenge::Bearer {
                 realm,
@@ -101,20 +109,21 @@ impl Tokens {
                 let exchange = Exchange {
                     transport,
                     tokens: self,
-                    reference,
+                    host: reference.host(),
+                    what: reference.repository(),
                     credential: credential.as_ref(),
                 };
-                exchange.buy(&realm, service.as_deref(), &scope).await?
+                exchange.buy(&realm, service.as_deref(), Some(&scope)).await?
             }
             Some(Challenge::Basic) => match credential.as_ref().map(|credential| &credential.secret) {
                 Some(Secret::Password { user, password }) => Granted {
                     header: basic(user, password),
                     expires: Instant::now() + DEFAULT_LIFETIME,
-                    credentials: self.describe(reference, credential.as_ref()),
+                    credentials: self.describe(reference.host(), credential.as_ref()),
                 },
-                _ => return Err(self.refused(reference, credential.as_ref(), String::new())),
+                _ => return Err(refused(credential.as_ref())),
             },
-            None => return Err(self.refused(reference, credential.as_ref(), String::new())),
+            None => return Err(refused(credential.as_ref())),
         };
         *slot = Some(granted.clone());
         Ok(granted.header)
@@ -126,7 +135,10 @@ impl Tokens {
         let granted = self.slot(reference).lock().await.take();
         let credentials = match granted {
             Some(granted) => granted.credentials,
-            None => self.describe(reference, self.sources.find(reference.host()).await.as_ref()),
+            None => self.describe(
+                reference.host(),
+                self.sources.find(reference.host()).await.as_ref(),
+            ),
         };
         let (host, what) = (reference.host().to_owned(), reference.repository().to_owned());
         OciError::Unauthorised {
@@ -137,9 +149,15 @@ impl Tokens {
         }
     }
 
-    fn refused(&self, reference: &Reference, credential: Option<&Credential>, detail: String) -> OciError {
-        let credentials = self.describe(reference, credential);
-        let (host, what) = (reference.host().to_owned(), reference.repository().to_owned());
+    pub(super) fn refused(
+        &self,
+        host: &str,
+        what: &str,
+        credential: Option<&Credential>,
+        detail: String,
+    ) -> OciError {
+        let credentials = self.describe(host, credential);
+        let (host, what) = (host.to_owned(), what.to_owned());
         OciError::Unauthorised {
             host,
             what,
@@ -148,13 +166,12 @@ impl Tokens {
         }
     }
 
-    fn describe(&self, reference: &Reference, credential: Option<&Credential>) -> String {
+    fn describe(&self, host: &str, credential: Option<&Credential>) -> String {
         match credential {
             Some(credential) => credential.describe(),
             None => format!(
-                "no credentials (none for it in {}; `spin registry login {}` or `docker login` adds some)",
-                self.sources.describe(),
-                reference.host()
+                "no credentials (none for it in {}; `tauon login {host}` adds some)",
+                self.sources.describe()
             ),
         }
     }
@@ -172,19 +189,27 @@ impl Tokens {
 }
 
 /// One purchase of a token.
-struct Exchange<'a> {
-    transport: &'a Transport,
-    tokens: &'a Tokens,
-    reference: &'a Reference,
-    credential: Option<&'a Credential>,
+pub(super) struct Exchange<'a> {
+    pub(super) transport: &'a Transport,
+    pub(super) tokens: &'a Tokens,
+    pub(super) host: &'a str,
+    /// For messages: what the token is for.
+    pub(super) what: &'a str,
+    pub(super) credential: Option<&'a Credential>,
 }
 
 impl Exchange<'_> {
-    async fn buy(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<Granted, OciError> {
+    pub(super) async fn buy(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: Option<&str>,
+    ) -> Result<Granted, OciError> {
         let realm = self.check(realm).await?;
         let host = realm.host_str().unwrap_or_default().to_owned();
         let client = self.transport.client(&host);
-        let mut fields = vec![("scope", scope)];
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        fields.extend(scope.map(|scope| ("scope", scope)));
         fields.extend(service.map(|service| ("service", service)));
         let request = match self.credential.map(|credential| &credential.secret) {
             Some(Secret::IdentityToken(token)) => {
@@ -210,13 +235,13 @@ impl Exchange<'_> {
             None => client.get(with_query(realm, fields)),
         };
         let mut response = request.send().await.map_err(|e| failed(&host, e))?;
-        let what = format!("a token for {}", self.reference.repository());
+        let what = format!("a token for {}", self.what);
         match response.status().as_u16() {
             200 => {}
             // The specification has 401; services also use 400 and 403 for credentials that they do not accept.
             400 | 401 | 403 => {
                 let detail = answer::detail(&mut response).await;
-                return Err(self.tokens.refused(self.reference, self.credential, detail));
+                return Err(self.tokens.refused(self.host, self.what, self.credential, detail));
             }
             _ => return Err(answer::error(&host, &what, &mut response).await),
         }
@@ -227,14 +252,11 @@ impl Exchange<'_> {
     /// The realm's URL, which may not be less protected than the registry when a secret is about to be sent.
     async fn check(&self, realm: &str) -> Result<Url, OciError> {
         let bad = |reason: &str| OciError::BadManifest {
-            what: format!(
-                "the token service {realm:?} of registry {}",
-                self.reference.host()
-            ),
+            what: format!("the token service {realm:?} of registry {}", self.host),
             reason: reason.to_owned(),
         };
         let url = Url::parse(realm).map_err(|e| bad(&e.to_string()))?;
-        let registry = self.transport.scheme(self.reference.host()).await?;
+        let registry = self.transport.scheme(self.host).await?;
         if self.credential.is_some() && registry == Scheme::Https && url.scheme() != "https" {
             return Err(bad(
                 "it is not https, and the registry is: credentials are not sent to it",
@@ -264,7 +286,7 @@ impl Exchange<'_> {
         Ok(Granted {
             header,
             expires: Instant::now() + lifetime.saturating_sub(MARGIN),
-            credentials: self.tokens.describe(self.reference, self.credential),
+            credentials: self.tokens.describe(self.host, self.credential),
         })
     }
 }
@@ -275,7 +297,7 @@ fn with_query(mut url: Url, fields: Vec<(&str, &str)>) -> Url {
     url
 }
 
-fn basic(user: &str, password: &str) -> HeaderValue {
+pub(super) fn basic(user: &str, password: &str) -> HeaderValue {
     let encoded = STANDARD.encode(format!("{user}:{password}"));
     // Base64 has only visible ASCII: it is always a valid header value.
     let mut header =

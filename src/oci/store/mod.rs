@@ -16,6 +16,8 @@ mod lock;
 mod pins;
 mod prune;
 mod session;
+mod usage;
+mod verify;
 mod writer;
 
 use std::fs::{DirBuilder, File, FileTimes};
@@ -30,6 +32,9 @@ use sha2::{Digest as _, Sha256};
 pub use lock::Lease;
 pub use pins::Pin;
 pub use prune::Pruned;
+pub use usage::{AreaUsage, Usage};
+pub use verify::Damage;
+pub(crate) use verify::damage_of_blob;
 pub(crate) use writer::{BATCH, BlobWriter, Verified};
 
 use super::digest::Digest;

@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use super::{ARCHIVES, BLOBS, Store, StoreError, lock};
 
 /// Directories whose direct children are entries: a file, or a tree as a whole.
-const AREAS: [&str; 5] = [BLOBS, ARCHIVES, "trees", "code", "compiled"];
+pub(super) const AREAS: [&str; 5] = [BLOBS, ARCHIVES, "trees", "code", "compiled"];
 
 /// What a prune did. Sizes are in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Pruned {
     /// Size of the store before.
     pub before: u64,
@@ -25,10 +25,10 @@ pub struct Pruned {
 }
 
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     /// Relative to the root.
-    path: PathBuf,
-    bytes: u64,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
     used: SystemTime,
 }
 
@@ -82,7 +82,7 @@ impl Store {
         Ok(pruned)
     }
 
-    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         // A blob and its hard links in trees are one piece of disk: the first one met is charged.
         let mut inodes = HashSet::new();
@@ -132,7 +132,7 @@ fn last_used(metadata: &Metadata) -> SystemTime {
         .map_or(modified, |accessed| accessed.max(modified))
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
     if path.symlink_metadata()?.is_dir() {
         std::fs::remove_dir_all(path)
     } else {

@@ -49,6 +49,18 @@ impl Session {
         Ok(())
     }
 
+    /// Whether other sessions live.
+    pub(super) fn has_others(&self) -> bool {
+        let parent = self.dir.path().parent().unwrap_or(Path::new(""));
+        let Ok(entries) = std::fs::read_dir(parent) else {
+            return false;
+        };
+        let others = entries.flatten().map(|entry| entry.path());
+        others
+            .filter(|path| path != self.dir.path())
+            .any(|path| path.is_dir() && owner_lives(&path))
+    }
+
     pub(super) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -69,11 +81,7 @@ fn sweep(parent: &Path) -> Result<(), StoreError> {
         if !path.is_dir() {
             continue;
         }
-        let owner_lives = OpenOptions::new()
-            .write(true)
-            .open(path.join(ALIVE))
-            .is_ok_and(|file| file.try_lock().is_err());
-        if owner_lives {
+        if owner_lives(&path) {
             continue;
         }
         tracing::debug!(path = %path.display(), "sweeping half-written content of a dead process");
@@ -82,4 +90,9 @@ fn sweep(parent: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+fn owner_lives(session: &Path) -> bool {
+    let alive = OpenOptions::new().write(true).open(session.join(ALIVE));
+    alive.is_ok_and(|file| file.try_lock().is_err())
 }

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::pem::{Certificate, CertificateError, ClientAuthority, PemFile};
-use crate::net::KeyPairFiles;
+use crate::net::{CertificateSource, KeyPairFiles, ServerTls};
 use crate::tasks;
 
 /// How often the files are looked at.
@@ -276,6 +276,25 @@ impl<T: Content> Watched<T> {
         let names: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
         names.join(", ")
     }
+}
+
+/// Whether the files that an app names can be used now; `Some`: why they are of no use all the same. Blocks on the disk.
+///
+/// # Errors
+/// The first file that can't be used.
+pub fn check(tls: &ServerTls) -> Result<Option<String>, CertificateError> {
+    let mut outlived = None;
+    if let CertificateSource::Files(pair) = &tls.certificate {
+        let paths = vec![pair.certificate.clone(), pair.key.clone()];
+        let certificate: Certificate = parse(&paths, &contents(&paths)?)?;
+        let reason = certificate.outlived(SystemTime::now());
+        outlived = reason.map(|reason| format!("the certificate in {} {reason}", pair.certificate.display()));
+    }
+    if let Some(file) = &tls.client_ca {
+        let paths = vec![file.clone()];
+        let _: ClientAuthority = parse(&paths, &contents(&paths)?)?;
+    }
+    Ok(outlived)
 }
 
 /// An error with its causes.

@@ -25,7 +25,7 @@ mod trouble;
 
 pub use acme::{Acme, AcmeError, AcmeSettings};
 pub use app::{AppTls, EndpointTls, TlsError};
-pub use files::CertificateFiles;
+pub use files::{CertificateFiles, check};
 pub use pem::CertificateError;
 
 pub(super) use acme::Challenges;
