@@ -20,7 +20,7 @@ use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts};
 use crate::loader::Loader;
 use crate::manifest::{Address, Limits};
 use crate::net::{HttpClient, KeyPairFiles};
-use crate::oci::{LogProgress, Progress, Puller, PullerConfig, Resolutions, Store};
+use crate::oci::{LogProgress, Policy, Progress, Puller, PullerConfig, Resolutions, Store};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::tasks::{self, Ending};
@@ -52,6 +52,8 @@ pub struct Settings {
     pub lame_duck: Duration,
     pub registry_ca: Vec<PathBuf>,
     pub insecure_registries: Vec<String>,
+    /// What may run.
+    pub policy: Policy,
     pub shared_variables: bool,
     /// For every app.
     pub runtime_config: Option<PathBuf>,
@@ -273,6 +275,7 @@ fn launcher(
     let config = PullerConfig {
         insecure_registries: settings.insecure_registries.clone(),
         registry_ca: settings.registry_ca.clone(),
+        policy: settings.policy.clone(),
         progress,
         ..PullerConfig::default()
     };

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::files::FileCommand;
 use super::tls::TlsArgs;
+use super::trust::TrustArgs;
 use crate::daemon::{Settings, Source};
 use crate::manifest::Limits;
 use crate::net::PeerNetwork;
@@ -83,6 +84,8 @@ struct ServeOptions {
     /// A registry that is asked over plain http; may be repeated
     #[arg(long, value_name = "HOST[:PORT]")]
     insecure_registry: Vec<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// Give the process's SPIN_VARIABLE_* to every app
     #[arg(long)]
     shared_variables: bool,
@@ -220,6 +223,7 @@ impl ServeOptions {
             lame_duck: self.lame_duck,
             registry_ca: self.registry_ca,
             insecure_registries: self.insecure_registry,
+            policy: self.trust.policy(),
             shared_variables: self.shared_variables,
             runtime_config: self.runtime_config,
             limits: self.limits,

@@ -15,6 +15,7 @@ mod pull;
 mod schema;
 mod table;
 mod tls;
+mod trust;
 
 pub use args::{Lepton, Tauon, TauonAction};
 pub use command::command_main;

@@ -31,7 +31,7 @@ use crate::host::Host;
 use crate::loader::Loader;
 use crate::manifest::{AppId, AppSpec, Limits};
 use crate::net::HttpClient;
-use crate::oci::{Puller, Resolutions};
+use crate::oci::{OciError, Puller, Resolutions};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::tasks;
@@ -85,16 +85,24 @@ impl Launcher for AppLauncher {
         spec: Arc<AppSpec>,
         version: Version,
     ) -> Result<Preparation<PreparedApp>, LaunchError> {
+        // Before anything is made for it, such as its state directory.
+        self.parts
+            .puller
+            .admit(&spec.reference)
+            .map_err(LaunchFailure::from)?;
         let resolved = Box::pin(self.parts.version(&id, &spec, &version)).await?;
         let (digest, revalidate) = (resolved.digest, resolved.from_memory);
         let prepared = match Box::pin(self.parts.prepare(&id, &spec, digest)).await {
             // What the tag meant may be gone from the cache and from the registry; what it means now is not.
             Err(LaunchFailure::Oci(error)) if revalidate => {
-                let fresh = Box::pin(self.parts.resolve(&spec));
-                let fresh = fresh.await.map_err(LaunchFailure::from)?;
-                if fresh == digest {
-                    return Err(LaunchFailure::from(error).into());
-                }
+                let fresh = match Box::pin(self.parts.resolve(&spec)).await {
+                    Ok(fresh) if fresh != digest => fresh,
+                    // A refusal says more than that nobody can be asked.
+                    Err(unresolved) if !matches!(error, OciError::Refused(_)) => {
+                        return Err(LaunchFailure::from(unresolved).into());
+                    }
+                    _ => return Err(LaunchFailure::from(error).into()),
+                };
                 let prepared = Box::pin(self.parts.prepare(&id, &spec, fresh)).await?;
                 return Ok(Preparation {
                     once: prepared.once,

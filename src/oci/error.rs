@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::digest::Digest;
 use super::store::StoreError;
+use super::trust::Refusal;
 use crate::tasks;
 
 /// The cause below an [`OciError`].
@@ -150,6 +151,9 @@ pub enum OciError {
         /// Why.
         source: std::io::Error,
     },
+    /// The policy does not let it run.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The work was cancelled because the process is ending.
     #[error("the work was cancelled; the process is stopping")]
     Cancelled,
@@ -158,13 +162,17 @@ pub enum OciError {
 impl OciError {
     /// Whether the same request may succeed in a moment, with nobody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, OciError::Unreachable { .. } | OciError::Busy { .. })
+        match self {
+            OciError::Refused(Refusal::Unasked { source, .. }) => source.is_transient(),
+            error => matches!(error, OciError::Unreachable { .. } | OciError::Busy { .. }),
+        }
     }
 
     /// How long the registry asked to wait before the next try.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             OciError::Busy { retry_after, .. } => *retry_after,
+            OciError::Refused(Refusal::Unasked { source, .. }) => source.retry_after(),
             _ => None,
         }
     }

@@ -53,6 +53,9 @@ pub(crate) struct Descriptor {
     platform: Option<Platform>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
+    /// Of a manifest that refers to another: what it is.
+    #[serde(default)]
+    artifact_type: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -158,6 +161,11 @@ impl Index {
 impl Descriptor {
     pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// Whether it is a manifest of that type, as far as is told: some registries leave the type out.
+    pub(crate) fn refers_as(&self, kind: &str) -> bool {
+        self.artifact_type.as_ref().is_none_or(|own| own == kind)
     }
 
     fn is_wasm(&self) -> bool {

@@ -4,6 +4,8 @@
 //! [`Puller::pull`] brings everything that digest needs into the [`Store`] and tells what the app is. Content that is
 //! in the store is never fetched again, and no network is touched when all of it is.
 //!
+//! Both refuse what the [`Policy`] does not let run.
+//!
 //! Knows registries, image layouts, credentials and the disk; knows nothing of Wasm or of what a locked app says.
 
 mod auth;
@@ -21,6 +23,7 @@ mod pull;
 mod reference;
 mod resolutions;
 mod store;
+mod trust;
 mod unpack;
 
 #[cfg(test)]
@@ -37,3 +40,4 @@ pub use reference::{Reference, ReferenceError, Source};
 pub use resolutions::Resolutions;
 pub(crate) use store::damage_of_blob;
 pub use store::{AreaUsage, Damage, Lease, Pin, Pruned, Store, StoreError, Usage, touch};
+pub use trust::{KeyError, Pattern, PatternError, Policy, Refusal, TrustedKeys};

@@ -67,6 +67,39 @@ impl<'a> Origin<'a> {
         blocking(move || Ok(store.put(&bytes)?)).await
     }
 
+    /// The manifest of what belongs to an artifact, by the tag that says so; `None`: there is nothing. Not verified, and
+    /// not in the store afterwards.
+    pub(crate) async fn attached(&self, tag: &str) -> Result<Option<Vec<u8>>, OciError> {
+        let limit = self.limits.manifest;
+        if let Source::Registry(reference) = self.source {
+            return match Box::pin(self.client.manifest(reference, tag, limit)).await {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(OciError::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+        let (layout, limits, tag) = (self.layout().await?, self.limits.clone(), tag.to_owned());
+        blocking(move || {
+            let attached = layout.attached(&tag, &limits)?;
+            attached.map(|digest| layout.manifest(&digest, limit)).transpose()
+        })
+        .await
+    }
+
+    /// The index of the manifests of that type that refer to `digest`; `None`: there is none, as in every layout.
+    pub(crate) async fn referrers(&self, digest: &Digest, kind: &str) -> Result<Option<Vec<u8>>, OciError> {
+        match self.source {
+            Source::Registry(reference) => {
+                Box::pin(
+                    self.client
+                        .referrers(reference, digest, kind, self.limits.manifest),
+                )
+                .await
+            }
+            Source::Layout { .. } | Source::Archive { .. } => Ok(None),
+        }
+    }
+
     async fn has_manifest(&self, digest: &Digest) -> Result<bool, OciError> {
         let (store, digest) = (self.store.clone(), *digest);
         blocking(move || Ok(matches!(store.read(&digest), Ok(Some(_))))).await

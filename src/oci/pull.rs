@@ -15,6 +15,7 @@ use super::origin::Origin;
 use super::progress::{LogProgress, Progress};
 use super::reference::Source;
 use super::store::{Lease, Store};
+use super::trust::{self, Policy};
 
 /// Indexes that point to indexes.
 const INDEX_DEPTH: usize = 3;
@@ -32,6 +33,8 @@ pub struct PullerConfig {
     pub credentials: CredentialSources,
     /// Who is told of progress.
     pub progress: Arc<dyn Progress>,
+    /// What may run.
+    pub policy: Policy,
 }
 
 /// A handle on registries, layouts and the store; clones share it.
@@ -42,6 +45,7 @@ struct Inner {
     store: Store,
     client: Client,
     limits: Limits,
+    policy: Arc<Policy>,
     progress: Arc<dyn Progress>,
     in_flight: InFlight,
 }
@@ -81,6 +85,7 @@ impl Default for PullerConfig {
             registry_ca: Vec::new(),
             credentials: CredentialSources::from_env(),
             progress: Arc::new(LogProgress),
+            policy: Policy::default(),
         }
     }
 }
@@ -101,6 +106,7 @@ impl Puller {
             store,
             client,
             limits,
+            policy: Arc::new(config.policy),
             progress,
             in_flight: InFlight::default(),
         })))
@@ -111,11 +117,20 @@ impl Puller {
         &self.0.store
     }
 
+    /// Whether the policy lets `source` be asked for; both of the methods below begin with this.
+    ///
+    /// # Errors
+    /// [`OciError::Refused`] says why not, and what to change.
+    pub fn admit(&self, source: &Source) -> Result<(), OciError> {
+        Ok(self.0.policy.admit(source)?)
+    }
+
     /// What `source` means now: asks the registry, or reads the layout. A digest in the reference is the answer itself.
     ///
     /// # Errors
-    /// When the source can't be asked, or has no such tag.
+    /// When the source is refused, can't be asked, or has no such tag.
     pub async fn resolve(&self, source: &Source) -> Result<Digest, OciError> {
+        self.admit(source)?;
         self.origin(source).resolve().await
     }
 
@@ -123,11 +138,13 @@ impl Puller {
     /// Dropping the future leaves only whole blobs behind.
     ///
     /// # Errors
-    /// When something can't be fetched or verified, is above a limit, or is no app.
+    /// When it is refused, something can't be fetched or verified, is above a limit, or is no app.
     pub async fn pull(&self, source: &Source, digest: &Digest) -> Result<Artifact, OciError> {
+        self.admit(source)?;
         let store = self.0.store.clone();
         let lease = blocking(move || Ok(store.lease()?)).await?;
         let origin = self.origin(source);
+        Box::pin(trust::check(&self.0.policy, &origin, digest)).await?;
         let mut blobs = Vec::new();
         let image = self.image(&origin, digest, &mut blobs).await?;
         self.check(&image, source)?;

@@ -39,5 +39,6 @@ mod telemetry;
 mod tls;
 mod tls_changes;
 mod tls_files;
+mod trust;
 mod vault;
 mod wagi;

@@ -15,9 +15,9 @@ const LOCKED_APP: &str = "application/vnd.fermyon.spin.application.v1+config";
 const WASM: &str = "application/vnd.wasm.content.layer.v1+wasm";
 const DATA: &str = "application/vnd.wasm.content.layer.v1+data";
 const ARCHIVE: &str = "application/vnd.wasm.content.bundle.v1.tar+gzip";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Content up to this size stands in the locked app itself, in bytes (docs/contract/oci.md §1).
 const INLINE_MAX: usize = 128;

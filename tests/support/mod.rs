@@ -4,6 +4,7 @@ pub mod app;
 pub mod artifact;
 pub mod balancer;
 pub mod client;
+pub mod cosign;
 pub mod daemon;
 pub mod doubles;
 pub mod guests;

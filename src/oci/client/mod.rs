@@ -102,6 +102,33 @@ impl Client {
         .await
     }
 
+    /// The index of the manifests of the type `kind` that refer to `digest`, as far as the registry keeps to that; `None`:
+    /// there is none. Registries that have no such list are asked for the tag that stands for it.
+    pub(crate) async fn referrers(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        kind: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, OciError> {
+        let kind: String = url::form_urlencoded::byte_serialize(kind.as_bytes()).collect();
+        let path = format!("referrers/{digest}?artifactType={kind}");
+        let what = || format!("what refers to {}@{digest}", reference.repository());
+        let listed = patiently(|| async {
+            let mut response = self.send(Method::GET, reference, &path, 0, &what()).await?;
+            answer::body(reference.host(), &mut response, limit, &what()).await
+        });
+        match listed.await {
+            Err(OciError::NotFound { .. } | OciError::Unexpected { .. }) => {}
+            listed => return listed.map(Some),
+        }
+        let tag = format!("sha256-{}", digest.hex());
+        match self.manifest(reference, &tag, limit).await {
+            Err(OciError::NotFound { .. }) => Ok(None),
+            index => index.map(Some),
+        }
+    }
+
     /// Writes the blob into `writer`. A broken transfer goes on where it stopped, if the registry can do that.
     pub(crate) async fn blob(
         &self,

@@ -12,15 +12,23 @@ use super::{INDEX, Layout};
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Where some tools keep the whole reference instead.
 const IMAGE_NAME: &str = "io.containerd.image.name";
+/// How `cosign save` marks entries; those that are no artifacts, and the one that is a manifest of signatures.
+const KIND: &str = "kind";
+const ATTACHMENTS: [&str; 3] = [
+    SIGNATURES,
+    "dev.cosignproject.cosign/atts",
+    "dev.cosignproject.cosign/sboms",
+];
+const SIGNATURES: &str = "dev.cosignproject.cosign/sigs";
 /// The tag that is meant when none is written and there are several.
 const DEFAULT_TAG: &str = "latest";
 /// Indexes within indexes that are searched for a tag.
 const DEPTH: usize = 3;
 
 pub(super) fn resolve(layout: &Layout, tag: Option<&str>, limits: &Limits) -> Result<Digest, OciError> {
-    let top = read(layout, INDEX, limits)?;
-    let mut entries = top.manifests.clone();
-    collect_nested(layout, &top, limits, DEPTH, &mut entries)?;
+    let mut top = read(layout, INDEX, limits)?;
+    top.manifests.retain(|entry| !is_attachment(entry));
+    let entries = all_entries(layout, &top, limits)?;
     let found = match tag {
         Some(tag) => distinct(entries.iter().filter(|entry| is_tagged(entry, tag))),
         None => {
@@ -47,6 +55,30 @@ pub(super) fn resolve(layout: &Layout, tag: Option<&str>, limits: &Limits) -> Re
         }
         [] => Err(layout.bad(no_entry(tag, &entries))),
     }
+}
+
+pub(super) fn attached(layout: &Layout, tag: &str, limits: &Limits) -> Result<Option<Digest>, OciError> {
+    let top = read(layout, INDEX, limits)?;
+    let entries = all_entries(layout, &top, limits)?;
+    let tagged = entries.iter().find(|entry| is_tagged(entry, tag));
+    let marked = || {
+        entries
+            .iter()
+            .find(|entry| entry.annotation(KIND) == Some(SIGNATURES))
+    };
+    Ok(tagged.or_else(marked).map(|entry| entry.digest))
+}
+
+fn is_attachment(entry: &Descriptor) -> bool {
+    entry
+        .annotation(KIND)
+        .is_some_and(|kind| ATTACHMENTS.contains(&kind))
+}
+
+fn all_entries(layout: &Layout, top: &Index, limits: &Limits) -> Result<Vec<Descriptor>, OciError> {
+    let mut entries = top.manifests.clone();
+    collect_nested(layout, top, limits, DEPTH, &mut entries)?;
+    Ok(entries)
 }
 
 fn read(layout: &Layout, name: &str, limits: &Limits) -> Result<Index, OciError> {

@@ -62,6 +62,11 @@ impl Layout {
         index::resolve(self, tag, limits)
     }
 
+    /// The manifest of an artifact's signatures: tagged as in a registry, or marked as such. `None`: there is none.
+    pub(crate) fn attached(&self, tag: &str, limits: &Limits) -> Result<Option<Digest>, OciError> {
+        index::attached(self, tag, limits)
+    }
+
     /// The bytes of the manifest or index `digest`. The caller verifies them.
     pub(crate) fn manifest(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, OciError> {
         self.read(&blob_name(digest), limit)

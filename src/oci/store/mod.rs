@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! blobs/sha256/<hex>   content, read-only files; their names are their hashes
+//! signatures/<hex>     good signatures of an artifact (`oci/trust`)
 //! archives/<hex>       which blobs an archive layer was unpacked into (`oci/unpack.rs`)
 //! trees/… code/… compiled/…   what `loader` makes of content; the store only counts and prunes it
 //! pins/<owner>/<name>  what a version needs, see [`Store::pin`]
@@ -43,6 +44,7 @@ use session::Session;
 /// Below the store's root.
 const BLOBS: &str = "blobs/sha256";
 const ARCHIVES: &str = "archives";
+const SIGNATURES: &str = "signatures";
 /// Artifacts may be private: the store is its owner's alone.
 const DIR_MODE: u32 = 0o700;
 
@@ -205,6 +207,11 @@ impl Store {
         self.0.root.join(ARCHIVES).join(layer.hex())
     }
 
+    /// Where the signatures of an artifact are.
+    pub(crate) fn signatures(&self, artifact: &Digest) -> PathBuf {
+        self.0.root.join(SIGNATURES).join(artifact.hex())
+    }
+
     /// Holds off pruning for as long as the lease lives. Waits while a prune is running.
     ///
     /// # Errors
@@ -249,7 +256,7 @@ fn mark_used(file: &File) {
 }
 
 fn make_dirs(root: &Path) -> Result<(), StoreError> {
-    [BLOBS, ARCHIVES, pins::DIR]
+    [BLOBS, ARCHIVES, SIGNATURES, pins::DIR]
         .iter()
         .try_for_each(|dir| make_dir(&root.join(dir)))
 }

@@ -6,10 +6,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{ARCHIVES, BLOBS, Store, StoreError, lock};
+use super::{ARCHIVES, BLOBS, SIGNATURES, Store, StoreError, lock};
 
 /// Directories whose direct children are entries: a file, or a tree as a whole.
-pub(super) const AREAS: [&str; 5] = [BLOBS, ARCHIVES, "trees", "code", "compiled"];
+pub(super) const AREAS: [&str; 6] = [BLOBS, ARCHIVES, SIGNATURES, "trees", "code", "compiled"];
 
 /// What a prune did. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
