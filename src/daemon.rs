@@ -165,9 +165,13 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         Source::List(file) => control::watch_list(file, rescan.clone())?,
     };
     let last_good_dir = directories.data.join("apps");
+    let history_dir = directories.data.join("history");
+    let pins_file = directories.data.join("pins.json");
     let supervisor_settings = SupervisorSettings {
         drain_timeout: settings.drain_timeout,
         last_good_dir,
+        history_dir,
+        pins_file,
         tls_addresses: settings.tls.addresses.keys().cloned().collect(),
     };
     let (supervisor, status) = Supervisor::start(launcher, supervisor_settings, updates);

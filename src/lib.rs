@@ -33,7 +33,7 @@
 //! | the epoch clock, a thread | [`runtime::Runtime`] | with the engine |
 //! | the watch, a thread; or the list | [`control::watch`], [`control::watch_list`] | when the supervisor stops listening |
 //! | the supervisor | [`control::Supervisor`] | at a shutdown, after every app |
-//! | the writer of last good versions | the supervisor | after all is written |
+//! | the writer of last good versions; the writer of histories and pins | the supervisor | after all is written |
 //! | one for each running version of an app | the supervisor, by an abort handle | drained, then aborted |
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
 //! | the writer of the access log, a thread | [`trigger::http::AccessLog`] | at the end of the process |

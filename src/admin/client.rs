@@ -9,7 +9,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use crate::control::{Drafts, Rehearsed, Status};
+use super::history::{VersionName, Wanted};
+use super::refusal::Problem;
+use crate::control::{Drafts, History, PinnedVersion, Rehearsed, Status};
 use crate::tasks;
 
 /// Why the daemon gave no answer.
@@ -23,8 +25,14 @@ pub enum AdminError {
     Answer(#[from] serde_json::Error),
     #[error("the daemon has no app `{0}`: `status` lists them")]
     NoSuchApp(String),
+    /// What it answered with can't be kept.
+    #[error("can't write {}", path.display())]
+    Output { path: PathBuf, source: std::io::Error },
     #[error("the daemon answered {0}")]
     Refused(StatusCode),
+    /// In the daemon's own words.
+    #[error("{0}")]
+    Told(String),
 }
 
 /// Asks the daemon behind one admin socket.
@@ -70,7 +78,7 @@ impl AdminClient {
 
     /// Has the app's reference resolved again, and the app redeployed if it moved.
     pub async fn redeploy(&self, app: &str) -> Result<(), AdminError> {
-        match self.send(Method::POST, &redeploy_path(app)).await {
+        match self.send(Method::POST, &app_path(app, "redeploy")).await {
             Ok(_) => Ok(()),
             Err(AdminError::Refused(StatusCode::NOT_FOUND)) => Err(AdminError::NoSuchApp(app.into())),
             Err(error) => Err(error),
@@ -80,17 +88,67 @@ impl AdminClient {
     /// What would be done if the app files were these.
     pub async fn plan(&self, drafts: &Drafts) -> Result<Rehearsed, AdminError> {
         let body = Bytes::from(serde_json::to_vec(drafts)?);
-        let answer = self.send_with(Method::POST, "/plan", body).await?;
-        let answer = answer.into_body().collect().await?.to_bytes();
+        let response = successful(self.ask(Method::POST, "/plan", body).await?)?;
+        let answer = response.into_body().collect().await?.to_bytes();
         Ok(serde_json::from_slice(&answer)?)
     }
 
+    /// What of the app has served.
+    pub async fn history(&self, app: &str) -> Result<History, AdminError> {
+        let response = self.told(Method::GET, app, "history", Bytes::new()).await?;
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Pins the app to a version that served, `None` being the one before the one that serves; returns when it serves.
+    pub async fn roll_back(&self, app: &str, version: Option<String>) -> Result<PinnedVersion, AdminError> {
+        let wanted = Wanted {
+            version: version.map(VersionName::Text),
+        };
+        let wanted = serde_json::to_vec(&wanted)?.into();
+        let response = self.told(Method::POST, app, "rollback", wanted).await?;
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Ends the app's pin.
+    pub async fn undo_rollback(&self, app: &str) -> Result<(), AdminError> {
+        let told = self.told(Method::DELETE, app, "rollback", Bytes::new());
+        told.await.map(drop)
+    }
+
+    /// A tar of the app's databases. A body that ends without an error is whole.
+    pub async fn back_up(&self, app: &str) -> Result<Incoming, AdminError> {
+        let told = self.told(Method::POST, app, "backup", Bytes::new());
+        Ok(told.await?.into_body())
+    }
+
+    /// Sends a command for one app; one that is refused is told in the daemon's words.
+    async fn told(
+        &self,
+        method: Method,
+        app: &str,
+        command: &str,
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, AdminError> {
+        let response = self.ask(method, &app_path(app, command), body).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.into_body().collect().await?.to_bytes();
+        let problem = serde_json::from_slice::<Problem>(&body);
+        Err(problem.map_or(AdminError::Refused(status), |problem| {
+            AdminError::Told(problem.detail)
+        }))
+    }
+
     async fn send(&self, method: Method, path: &str) -> Result<http::Response<Incoming>, AdminError> {
-        self.send_with(method, path, Bytes::new()).await
+        successful(self.ask(method, path, Bytes::new()).await?)
     }
 
     /// `body` is JSON, or empty.
-    async fn send_with(
+    async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -106,6 +164,7 @@ impl AdminClient {
             // What breaks the connection breaks the request too, and is reported there.
             let _ = connection.await;
         });
+        let has_body = !body.is_empty();
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         // The paths are the constants above, and an app's id escaped.
@@ -113,23 +172,26 @@ impl AdminClient {
         request
             .headers_mut()
             .insert(header::HOST, http::HeaderValue::from_static("localhost"));
-        request.headers_mut().insert(
-            header::CONTENT_TYPE,
-            http::HeaderValue::from_static("application/json"),
-        );
-        let response = sender.send_request(request).await?;
-        if !response.status().is_success() {
-            return Err(AdminError::Refused(response.status()));
+        if has_body {
+            let json = http::HeaderValue::from_static("application/json");
+            request.headers_mut().insert(header::CONTENT_TYPE, json);
         }
-        Ok(response)
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+fn successful(response: http::Response<Incoming>) -> Result<http::Response<Incoming>, AdminError> {
+    match response.status().is_success() {
+        true => Ok(response),
+        false => Err(AdminError::Refused(response.status())),
     }
 }
 
 /// An id is a file's stem: it may hold anything but a slash.
-fn redeploy_path(app: &str) -> String {
+fn app_path(app: &str, command: &str) -> String {
     let mut url = url::Url::parse("http://localhost").expect("a constant");
     if let Ok(mut path) = url.path_segments_mut() {
-        path.extend(["apps", app, "redeploy"]);
+        path.extend(["apps", app, command]);
     }
     url.path().to_owned()
 }
@@ -140,7 +202,10 @@ mod tests {
 
     #[test]
     fn any_id_fits_into_a_path() {
-        assert_eq!(redeploy_path("a-1"), "/apps/a-1/redeploy");
-        assert_eq!(redeploy_path("my app?#%"), "/apps/my%20app%3F%23%25/redeploy");
+        assert_eq!(app_path("a-1", "redeploy"), "/apps/a-1/redeploy");
+        assert_eq!(
+            app_path("my app?#%", "redeploy"),
+            "/apps/my%20app%3F%23%25/redeploy"
+        );
     }
 }

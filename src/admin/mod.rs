@@ -7,8 +7,17 @@
 //! | `GET /health` | 200, or 503 once the daemon has been told to end |
 //! | `POST /apps/{id}/redeploy` | 202, or 404 for an app that no file names |
 //! | `POST /plan` | from [`Drafts`](crate::control::Drafts), what would be done if these were the app files: [`Rehearsed`](crate::control::Rehearsed) |
+//! | `GET /apps/{id}/history` | the [`History`](crate::control::History), as JSON |
+//! | `POST /apps/{id}/rollback` | the [`PinnedVersion`](crate::control::PinnedVersion) once it serves; the body is empty or `{"version": …}` |
+//! | `DELETE /apps/{id}/rollback` | 202: the app's file is what it is asked for again |
+//! | `POST /apps/{id}/backup` | a tar of the app's databases |
+//!
+//! What is refused has a problem document (RFC 9457) with the reason.
 
+mod backup;
 mod client;
+mod history;
+mod refusal;
 mod server;
 mod socket;
 

@@ -64,9 +64,11 @@ pub async fn serve(
         .route("/plan", post(plan).layer(DefaultBodyLimit::max(MAX_PLAN)))
         .with_state(Admin {
             status,
-            supervisor,
+            supervisor: supervisor.clone(),
             lame_duck,
-        });
+        })
+        .merge(super::history::routes(supervisor.clone()))
+        .merge(super::backup::routes(supervisor));
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let task = tasks::spawn("admin", async move {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 
+use super::backup::BackupArgs;
 use super::files::FileCommand;
+use super::history::{HistoryArgs, RollbackArgs};
 use super::tls::TlsArgs;
 use super::trust::TrustArgs;
 use crate::daemon::{Settings, Source};
@@ -16,7 +18,7 @@ use crate::net::PeerNetwork;
 use crate::trigger::http::{AccessLogFormat, AccessLogSettings, AccessLogTarget, HttpSettings};
 
 /// What stands for standard output in place of a file.
-const STDOUT: &str = "-";
+pub(super) const STDOUT: &str = "-";
 
 /// Runs the Spin app of every JSON file in a directory.
 ///
@@ -68,7 +70,7 @@ struct ServeOptions {
     /// How large the cache may grow; what a running or last good version needs is never removed
     #[arg(long, value_name = "SIZE", default_value = "10GiB")]
     cache_size: ByteSize,
-    /// Where it is remembered what each reference meant, and the last good version of each app
+    /// Where it is remembered what each reference meant, and the last good version and the history of each app
     /// [default: lepton, in the user's state directory]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -164,16 +166,23 @@ pub(super) enum Command {
     },
     #[command(flatten)]
     Files(FileCommand),
+    History(HistoryArgs),
+    Rollback(RollbackArgs),
+    Backup(BackupArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DaemonArgs {
     /// The directory that the daemon watches, or the list that it runs
-    #[arg(value_name = "DIR", default_value = "watch-dir")]
+    #[arg(value_name = "DIR", default_value = Self::DEFAULT_DIRECTORY)]
     pub(super) directory: PathBuf,
     /// The daemon's admin socket, if it was given one
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
+}
+
+impl DaemonArgs {
+    pub(super) const DEFAULT_DIRECTORY: &str = "watch-dir";
 }
 
 /// What `tauon` was asked to do.

@@ -52,6 +52,9 @@ async fn run(ClientCommand(command): ClientCommand) -> Result<ExitCode> {
         }
         Command::Redeploy { app, daemon } => client(&daemon).redeploy(&app).await?,
         Command::Files(command) => return command.run().await,
+        Command::History(args) => args.run(&client(args.daemon())).await?,
+        Command::Rollback(args) => args.run(&client(&args.daemon())).await?,
+        Command::Backup(args) => args.run(&client(args.daemon())).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,11 +2,13 @@
 
 mod args;
 mod artifacts;
+mod backup;
 mod cache;
 mod check;
 mod command;
 mod diff;
 mod files;
+mod history;
 mod init;
 mod login;
 mod manual;

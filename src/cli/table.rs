@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::cache::size;
 use super::diff::Difference;
-use crate::control::{AppStatus, Status};
+use crate::control::{AppStatus, PinnedVersion, Status};
 use crate::tools::Usage;
 
 /// Characters of a digest that are shown: enough to tell versions apart.
@@ -15,14 +15,11 @@ pub(super) fn render(status: &Status) -> String {
     let mut table = plain();
     table.set_header(["APP", "STATE", "ADDRESS", "REFERENCE", "DIGEST", "SINCE"]);
     for (id, app) in &status.apps {
-        let digest = app
-            .digest
-            .as_deref()
-            .map(|digest| digest.get(..DIGEST_LENGTH).unwrap_or(digest));
+        let digest = app.digest.as_deref().map(short_digest);
         let cell = |text: Option<&str>| text.unwrap_or("-").to_owned();
         table.add_row([
             id.clone(),
-            app.state.as_str().into(),
+            state(app),
             place(app),
             cell(app.reference.as_deref()),
             cell(digest),
@@ -31,6 +28,7 @@ pub(super) fn render(status: &Status) -> String {
     }
     let mut text = table.trim_fmt();
     for (id, app) in &status.apps {
+        text.extend(pin(id, app));
         text.extend(problem(id, app));
     }
     if let Some(problem) = &status.source_problem {
@@ -78,6 +76,25 @@ fn plain() -> Table {
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     table
+}
+
+/// Enough of a digest to tell versions apart.
+pub(super) fn short_digest(digest: &str) -> &str {
+    digest.get(..DIGEST_LENGTH).unwrap_or(digest)
+}
+
+fn state(app: &AppStatus) -> String {
+    match app.pinned {
+        Some(_) => format!("{}, pinned", app.state.as_str()),
+        None => app.state.as_str().to_owned(),
+    }
+}
+
+fn pin(id: &str, app: &AppStatus) -> Option<String> {
+    let PinnedVersion { version, since, .. } = app.pinned.as_ref()?;
+    Some(format!(
+        "\n\n{id}: pinned to version {version} since {since}, until its file changes or `rollback {id} --undo`"
+    ))
 }
 
 /// The address, and what of it is the app's: the first of its hosts, and how many more.

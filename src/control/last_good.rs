@@ -3,8 +3,7 @@
 //!
 //! One task does all the file access, in the order in which it was asked for.
 
-use std::collections::HashSet;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::kept_files;
+use super::pin::source_of;
 use crate::manifest::{AppId, AppSpec, parse_text};
 use crate::tasks;
 
@@ -27,6 +28,9 @@ pub(crate) struct Kept {
     /// Its commands have completed.
     #[serde(default)]
     pub(crate) completed: bool,
+    /// In place of the text's, since the app was pinned to a version of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<String>,
 }
 
 enum Job {
@@ -91,7 +95,10 @@ impl LastGood {
     /// What the app served from last, and its digest.
     pub(crate) async fn recall(&self, id: &AppId) -> Option<(Arc<AppSpec>, String)> {
         let kept = self.kept(id).await?;
-        let spec = parse_text(&kept.text, &kept.path, id).ok()?;
+        let mut spec = parse_text(&kept.text, &kept.path, id).ok()?;
+        if let Some(reference) = &kept.reference {
+            spec.reference = source_of(reference, &kept.path).ok()?;
+        }
         Some((Arc::new(spec), kept.digest))
     }
 
@@ -131,14 +138,11 @@ fn work(dir: &Path, job: Job) {
             (id, outcome)
         }
         Job::Forget(id) => {
-            let outcome = match std::fs::remove_file(file(dir, &id)) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-                outcome => outcome,
-            };
+            let outcome = kept_files::remove(dir, &id);
             (id, outcome)
         }
         Job::Retain(ids) => {
-            if let Err(e) = retain(dir, &ids) {
+            if let Err(e) = kept_files::retain(dir, &ids) {
                 tracing::warn!(dir = %dir.display(), error = %e, "last good versions of deleted apps can't be removed");
             }
             return;
@@ -155,56 +159,19 @@ fn work(dir: &Path, job: Job) {
 }
 
 fn keep(dir: &Path, id: &AppId, kept: &Kept) -> io::Result<()> {
-    let text = serde_json::to_vec(kept)?;
-    // As an earlier process left it: a restart of many apps writes nothing.
-    if std::fs::read(file(dir, id)).is_ok_and(|noted| noted == text) {
-        return Ok(());
-    }
-    std::fs::create_dir_all(dir)?;
-    // The temporary file is readable by its owner only, and stays so under its final name.
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
-    temporary.write_all(&text)?;
-    temporary.as_file().sync_data()?;
-    temporary.persist(file(dir, id))?;
-    Ok(())
-}
-
-/// Also removes what a process left half-written.
-fn retain(dir: &Path, ids: &[AppId]) -> io::Result<()> {
-    let keep: HashSet<PathBuf> = ids.iter().map(|id| file(dir, id)).collect();
-    let entries = match std::fs::read_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let path = entry?.path();
-        if !keep.contains(&path) {
-            std::fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+    kept_files::write(dir, id, &serde_json::to_vec(kept)?)
 }
 
 fn recall(dir: &Path, id: &AppId) -> Option<Kept> {
-    let path = file(dir, id);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
-        Err(e) => {
-            tracing::warn!(app = %id, file = %path.display(), error = %e, "the last good version can't be read");
-            return None;
-        }
-    };
+    let text = kept_files::read(dir, id).unwrap_or_else(|e| {
+        tracing::warn!(app = %id, dir = %dir.display(), error = %e, "the last good version can't be read");
+        None
+    })?;
     let kept = serde_json::from_str(&text);
     kept.inspect_err(
-        |e| tracing::warn!(app = %id, file = %path.display(), error = %e, "the last good version is damaged"),
+        |e| tracing::warn!(app = %id, dir = %dir.display(), error = %e, "the last good version is damaged"),
     )
     .ok()
-}
-
-/// An id is a file's stem or the last component of a path: it holds no separator.
-fn file(dir: &Path, id: &AppId) -> PathBuf {
-    dir.join(format!("{id}.json"))
 }
 
 #[cfg(test)]
@@ -225,6 +192,7 @@ mod tests {
             text,
             digest: "sha256:1".into(),
             completed: false,
+            reference: None,
         };
         first.keep(&id, kept).await;
         drop(first);

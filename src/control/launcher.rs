@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +42,14 @@ pub trait Launcher: Clone + Send + Sync + 'static {
 
     /// Asks where the reference points now: a manifest digest.
     fn resolve(&self, spec: Arc<AppSpec>) -> impl Future<Output = Result<String, LaunchError>> + Send;
+
+    /// Copies the app's databases as they are at one moment, while they are used. Dropping the future leaves nothing behind,
+    /// in the end.
+    fn back_up(
+        &self,
+        id: AppId,
+        spec: Arc<AppSpec>,
+    ) -> impl Future<Output = Result<Backup, LaunchError>> + Send;
 
     /// The app's file has been deleted: what is stored for the app may go. Must not block.
     fn forget(&self, id: &AppId);
@@ -91,6 +100,16 @@ pub struct Running {
     /// Stops it: requests in flight have this long. The task detaches from its listener, but only if it is still the
     /// app behind it, drains, and aborts what is left.
     pub stop: oneshot::Sender<Duration>,
+}
+
+/// A copy of an app's databases.
+#[derive(Debug)]
+pub struct Backup {
+    /// A tar of them, by their paths in the app's state directory; to be read from its beginning. Nothing but this handle
+    /// keeps it.
+    pub tar: File,
+    /// Of the tar, in bytes.
+    pub size: u64,
 }
 
 /// How an app's commands ended.

@@ -14,12 +14,14 @@
 //! | `rehearsal.rs`, `inspect.rs` | what would be done with other files; files without a daemon |
 //! | `supervisor/` | owns the actual state |
 //! | `launcher.rs` | the seam to everything that knows artifacts, Wasm and sockets |
-//! | `last_good.rs` | what served before a restart |
-//! | `status.rs` | what readers see |
+//! | `last_good.rs`, `kept_files.rs` | what served before a restart; small files of this daemon's own |
+//! | `history.rs`, `histories.rs`, `pin.rs` | what has served; where that is kept; what was gone back to |
+//! | `status.rs`, `refusal.rs` | what readers see; why a command is refused |
 //! | `lock.rs` | one daemon for one source |
 //!
 //! Long-lived: the thread `watch` and its task `watch requests` (or the task `app list`), which end when the supervisor
-//! drops its receiver; the task `supervisor`, which ends at shutdown, and its `last good versions`, which ends with it.
+//! drops its receiver; the task `supervisor`, which ends at shutdown, and its `last good versions` and `histories`, which end with
+//! it.
 
 mod backoff;
 mod change;
@@ -27,14 +29,19 @@ mod claim;
 mod claims;
 mod events;
 mod files;
+mod histories;
+mod history;
 mod inspect;
+mod kept_files;
 mod last_good;
 mod launcher;
 mod links;
 mod list;
 mod lock;
 mod meeting;
+mod pin;
 mod plan;
+mod refusal;
 mod rehearsal;
 mod resolve;
 mod scan;
@@ -46,15 +53,17 @@ mod watch;
 
 pub use crate::manifest::AppId;
 pub use change::{AppFile, Change, Update};
+pub use history::{History, RefusedVersion, ServedVersion, VersionEnd};
 pub use inspect::{Inspected, conflicts, drafts, inspect, inspect_list};
 pub use launcher::{
-    Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
+    Backup, Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
 pub use list::watch_list;
 pub use lock::{LockError, SourceLock};
+pub use refusal::Refusal;
 pub use rehearsal::{Action, Draft, Drafts, Planned, Rehearsed, rehearse_alone};
 pub(crate) use resolve::resolve;
 pub use settle::Patience;
-pub use status::{AppState, AppStatus, Status};
+pub use status::{AppState, AppStatus, PinnedVersion, Status};
 pub use supervisor::{Supervisor, SupervisorHandle, SupervisorSettings};
 pub use watch::{WatchOptions, watch};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything there is to know about the apps. Times are RFC 3339 in UTC.
@@ -35,6 +36,19 @@ pub struct AppStatus {
     pub next_try: Option<String>,
     /// What serves, as route patterns.
     pub routes: Vec<String>,
+    /// It goes on with a version that served before, whatever its file's reference means.
+    pub pinned: Option<PinnedVersion>,
+}
+
+/// What an app was rolled back to, until its file changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PinnedVersion {
+    /// Its number in the app's history.
+    pub version: u64,
+    /// `sha256:…`
+    pub digest: String,
+    /// Since when the app is pinned.
+    pub since: String,
 }
 
 /// What an app is doing.
@@ -95,6 +109,11 @@ mod tests {
             error: Some("why".into()),
             next_try: None,
             routes: vec!["/...".into()],
+            pinned: Some(PinnedVersion {
+                version: 2,
+                digest: "sha256:1".into(),
+                since: timestamp(SystemTime::UNIX_EPOCH),
+            }),
         };
         let status = Status {
             source_problem: None,

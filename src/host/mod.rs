@@ -1,5 +1,6 @@
 //! One module for each host interface: what it takes from the app, what it keeps for an instance, how it is linked.
 
+mod backup;
 mod connections;
 mod context;
 mod error;
@@ -21,6 +22,7 @@ mod state_quota;
 mod variables;
 pub mod wasi_rc;
 
+pub use backup::{BackupError, back_up};
 pub use context::ComponentContext;
 pub use error::InterfaceError;
 pub use http::OutboundHttp;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::app::AppError;
 use crate::control::{LaunchError, LaunchErrorKind};
 use crate::errors::{DESCRIPTORS_REMEDY, lacks_descriptors};
-use crate::host::{InterfaceError, PermissionError};
+use crate::host::{BackupError, InterfaceError, PermissionError};
 use crate::loader::ComponentError;
 use crate::manifest::Address;
 use crate::net::TlsError;
@@ -44,6 +44,8 @@ pub enum LaunchFailure {
     ClientTls(#[from] TlsError),
     #[error(transparent)]
     RuntimeConfig(#[from] RuntimeConfigError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error(
         "the app has triggers of kinds that this host does not run: {unknown}; it runs {known}, and refuses the app as a whole rather than run a part of it"
     )]

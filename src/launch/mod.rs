@@ -5,6 +5,7 @@
 //! activate  Listener(address) + LoadedApp ▶ RunningApp                       fast, atomic
 //! ```
 
+mod backup;
 mod check;
 mod clients;
 mod components;
@@ -26,7 +27,7 @@ pub use triggers::Kinds;
 
 use wasmtime_wasi_http::WasiBody;
 
-use crate::control::{LaunchError, Launcher, Preparation, ResolvedAddress, Running, Version};
+use crate::control::{Backup, LaunchError, Launcher, Preparation, ResolvedAddress, Running, Version};
 use crate::host::Host;
 use crate::loader::Loader;
 use crate::manifest::{AppId, AppSpec, Limits};
@@ -202,6 +203,10 @@ impl Launcher for AppLauncher {
             .await
             .map_err(LaunchFailure::from)?
             .to_string())
+    }
+
+    async fn back_up(&self, _: AppId, spec: Arc<AppSpec>) -> Result<Backup, LaunchError> {
+        Ok(Box::pin(self.parts.back_up(&spec)).await?)
     }
 
     fn retain(&self, ids: Vec<AppId>) {

@@ -74,7 +74,7 @@ impl Parts {
     async fn stored_or_fresh(&self, id: &AppId, spec: &AppSpec) -> Result<Resolved, LaunchFailure> {
         let stored = self.stored(spec).await;
         match stored {
-            Some(digest) if spec.reference.is_remote() => {
+            Some(digest) if spec.reference.is_remote() || spec.reference.is_pinned() => {
                 tracing::info!(app = id.as_str(), %digest, "starting from the stored digest");
                 Ok(Resolved {
                     digest,
@@ -114,8 +114,11 @@ impl Parts {
             .flatten()
     }
 
-    /// What the reference means now; remembered.
+    /// What the reference means now; remembered, unless it always means the same.
     pub(super) async fn resolve(&self, spec: &AppSpec) -> Result<Digest, OciError> {
+        if let Some(digest) = spec.reference.digest() {
+            return Ok(digest);
+        }
         let digest = Box::pin(self.puller.resolve(&spec.reference)).await?;
         let (resolutions, reference) = (self.resolutions.clone(), spec.reference.clone());
         let written = tasks::on_disk(move || resolutions.put(&reference, digest)).await;
@@ -225,7 +228,7 @@ impl Parts {
 
     /// The app's own over the daemon's. Paths of stores are relative still, to the app's state directory, unless a file of
     /// the app's own names them.
-    async fn runtime_config(&self, spec: &AppSpec) -> Result<RuntimeConfig, LaunchFailure> {
+    pub(super) async fn runtime_config(&self, spec: &AppSpec) -> Result<RuntimeConfig, LaunchFailure> {
         let own = match spec.runtime_config.clone() {
             None => RuntimeConfig::default(),
             Some(RuntimeConfigSource::Inline(config)) => *config,
@@ -236,10 +239,7 @@ impl Parts {
 
     /// The app file's `state_dir`, unless the app's own runtime configuration names another.
     async fn make_state_dir(&self, spec: &AppSpec, config: &RuntimeConfig) -> Result<PathBuf, LaunchFailure> {
-        let path = match &config.state_dir {
-            Some(path) => path.clone(),
-            None => self.state_root.join(&spec.state_dir),
-        };
+        let path = self.state_dir(spec, config);
         let error = |source| LaunchFailure::StateDir {
             path: path.clone(),
             source,
@@ -251,6 +251,13 @@ impl Parts {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
         std::path::absolute(&path).map_err(error)
+    }
+
+    pub(super) fn state_dir(&self, spec: &AppSpec, config: &RuntimeConfig) -> PathBuf {
+        match &config.state_dir {
+            Some(path) => path.clone(),
+            None => self.state_root.join(&spec.state_dir),
+        }
     }
 
     fn variables(

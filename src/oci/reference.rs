@@ -34,6 +34,8 @@ pub enum Source {
         dir: PathBuf,
         /// Which entry of its index; `None`: the only one, or `latest`.
         tag: Option<String>,
+        /// Which manifest of it, whatever the tag means.
+        digest: Option<Digest>,
         /// The user's own words.
         written: String,
     },
@@ -43,6 +45,8 @@ pub enum Source {
         file: PathBuf,
         /// Which entry of its index; `None`: the only one, or `latest`.
         tag: Option<String>,
+        /// Which manifest of it, whatever the tag means.
+        digest: Option<Digest>,
         /// The user's own words.
         written: String,
     },
@@ -80,6 +84,7 @@ impl Source {
             return Ok(Source::Archive {
                 file: base_dir.join(path),
                 tag,
+                digest: None,
                 written: text.to_owned(),
             });
         }
@@ -90,6 +95,7 @@ impl Source {
             return Ok(Source::Layout {
                 dir: base_dir.join(path),
                 tag,
+                digest: None,
                 written: text.to_owned(),
             });
         }
@@ -110,8 +116,22 @@ impl Source {
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Source::Registry(reference) => reference.digest(),
-            Source::Layout { .. } | Source::Archive { .. } => None,
+            Source::Layout { digest, .. } | Source::Archive { digest, .. } => *digest,
         }
+    }
+
+    /// The same place, where it always means this content. It displays as before.
+    #[must_use]
+    pub fn pinned_to(&self, pin: Digest) -> Source {
+        let mut pinned = self.clone();
+        match &mut pinned {
+            Source::Registry(reference) => {
+                reference.parsed = reference.parsed.clone_with_digest(pin.to_string());
+                reference.digest = Some(pin);
+            }
+            Source::Layout { digest, .. } | Source::Archive { digest, .. } => *digest = Some(pin),
+        }
+        pinned
     }
 
     /// A short name for what it points at: the last segment of the repository, or the directory's or file's name.

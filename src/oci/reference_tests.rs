@@ -111,3 +111,28 @@ fn a_mistake_is_named_and_a_good_reference_shown() {
         assert!(message.contains("a good one is"), "{message}");
     }
 }
+
+#[test]
+fn a_pinned_source_means_one_digest_and_displays_as_before() {
+    let digest = Digest::of(b"manifest");
+    for text in [
+        "ghcr.io/owner/app:v1",
+        "oci:./app:v1",
+        "oci-archive:./app.tar",
+        &format!("ghcr.io/owner/app@{}", Digest::of(b"another")),
+    ] {
+        let source = parse(text).unwrap();
+        let pinned = source.pinned_to(digest);
+        assert_ne!(pinned, source);
+        assert_eq!(
+            (pinned.digest(), pinned.to_string()),
+            (Some(digest), text.to_owned())
+        );
+        assert_eq!(pinned.name(), source.name());
+    }
+    let qualified = parse("ghcr.io/owner/app:v1")
+        .unwrap()
+        .pinned_to(digest)
+        .qualified();
+    assert_eq!(qualified, format!("ghcr.io/owner/app@{digest}"));
+}

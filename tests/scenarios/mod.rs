@@ -30,6 +30,7 @@ mod redeploy;
 mod registries;
 mod registry_ways;
 mod requests;
+mod rollback;
 mod serving;
 mod serving_p3;
 mod sites;

@@ -304,7 +304,7 @@ impl Daemon {
         .await;
     }
 
-    /// Runs one of its subcommands (`status`, `redeploy`); answers with its output.
+    /// Runs one of its subcommands (`status`, `redeploy`, …); answers with its output.
     pub async fn command(&self, arguments: &[&str]) -> std::process::Output {
         self.asking(arguments).output().await.expect("it can be run")
     }

@@ -12,10 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::control::backoff::Backoff;
 use crate::control::claim::Claim;
 use crate::control::claims::Claims;
+use crate::control::history::RefusedVersion;
 use crate::control::launcher::{Finished, LaunchError, LaunchErrorKind, Version};
+use crate::control::pin::Hold;
 use crate::control::plan::{Actual, Desired};
-use crate::control::status::{AppState, AppStatus, timestamp};
+use crate::control::status::{AppState, AppStatus, PinnedVersion, timestamp};
 use crate::manifest::{AppId, AppSpec};
+
+use super::rollback::{Reply, Rollback};
 
 /// A running trigger task.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub(super) struct Work {
     pub(super) version: Version,
     pub(super) fallback: bool,
     pub(super) stage: Stage,
+    /// Who waits for it, if the app is rolled back by it.
+    pub(super) rollback: Option<Reply<PinnedVersion>>,
 }
 
 #[derive(Debug)]
@@ -90,7 +96,11 @@ pub(super) struct App {
     pub(super) path: PathBuf,
     /// The text of the newest valid file.
     pub(super) text: Arc<str>,
+    /// What the newest valid file asks for, with the content of the version that the app is pinned to.
     pub(super) spec: Option<Arc<AppSpec>>,
+    /// The app is pinned to a version.
+    pub(super) hold: Option<Hold>,
+    pub(super) rollback: Option<Rollback>,
     /// What served before the restart, and its digest, while no valid file has been seen.
     pub(super) remembered: Option<(Arc<AppSpec>, String)>,
     /// What is wrong with the newest file.
@@ -117,6 +127,8 @@ pub(super) struct App {
     /// The last reason that was logged.
     pub(super) logged: Option<String>,
     pub(super) generation: u64,
+    /// What could not be served since the newest version began.
+    pub(super) refused: Vec<RefusedVersion>,
 }
 
 impl App {
@@ -126,6 +138,8 @@ impl App {
             path: PathBuf::new(),
             text: Arc::from(""),
             spec: None,
+            hold: None,
+            rollback: None,
             remembered: None,
             file_problem: None,
             live: None,
@@ -144,7 +158,27 @@ impl App {
             draining: 0,
             logged: None,
             generation: 0,
+            refused: Vec::new(),
         }
+    }
+
+    /// What the newest valid file asks for, pinned or not.
+    pub(super) fn asked(&self) -> Option<&Arc<AppSpec>> {
+        self.hold.as_ref().map(|hold| &hold.asked).or(self.spec.as_ref())
+    }
+
+    /// Asks for something else than before, by a command: whatever went wrong with that is of no interest any more.
+    pub(super) fn ask_for(&mut self, spec: Arc<AppSpec>) {
+        self.spec = Some(spec);
+        self.trouble = None;
+        self.retry = None;
+        self.renew = None;
+        self.logged = None;
+        self.fallback_tried = false;
+        self.backoff.reset();
+        self.resolve_at = None;
+        self.resolve_trouble = None;
+        self.resolve_backoff.reset();
     }
 
     pub(super) fn desired(&self) -> Desired<'_> {
@@ -248,10 +282,11 @@ impl App {
         let remembered = self.remembered.as_ref().map(|(spec, _)| spec);
         let spec = self.spec.as_ref().or(live.map(|live| &live.spec)).or(remembered);
         let sites = live.map(|live| &live.spec).or(spec);
+        let asked = self.asked().or(spec);
         let retry = self.retry.or(self.resolve_trouble.as_ref().and(self.resolve_at));
         AppStatus {
             state,
-            reference: spec.map(|spec| spec.reference.to_string()),
+            reference: asked.map(|spec| spec.reference.to_string()),
             digest: live.map(|live| live.digest.clone()),
             address: live
                 .map(|live| live.address.clone())
@@ -261,6 +296,7 @@ impl App {
             error: self.error().or_else(|| self.resolve_trouble.clone()),
             next_try: retry.map(|when| timestamp(when.time)),
             routes: live.map(|live| live.routes.clone()).unwrap_or_default(),
+            pinned: self.hold.as_ref().map(|hold| hold.pin.shown()),
         }
     }
 }

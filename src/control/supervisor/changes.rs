@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::app::When;
 use super::{App, SETTLED, Supervisor, Sweep};
 use crate::control::change::{AppFile, Change, Update};
+use crate::control::history::refuse;
 use crate::control::launcher::{Launcher, Version};
+use crate::control::status::timestamp;
 use crate::control::taken::{named, taken};
 use crate::manifest::{AppId, PullPolicy};
 
@@ -72,6 +74,12 @@ impl<L: Launcher> Supervisor<L> {
             Ok(spec) => spec,
             Err(error) => {
                 tracing::error!(app = %id, error = %error, serves_on = app.live.is_some(), "app file is in error");
+                refuse(
+                    &mut app.refused,
+                    None,
+                    &error.to_string(),
+                    timestamp(SystemTime::now()),
+                );
                 app.file_problem = Some(error.to_string());
                 if app.spec.is_none() {
                     // Waited for, since it decides who may have its address: one small file, and only after a restart.
@@ -81,7 +89,13 @@ impl<L: Launcher> Supervisor<L> {
             }
         };
         app.file_problem = None;
+        if app.text != file.text {
+            // It was asked for over another file.
+            app.rollback = None;
+        }
         app.text = file.text;
+        let (spec, hold) = self.pins.over(id, &app.path, &app.text, spec);
+        app.hold = hold;
         if app.work.as_ref().is_some_and(|work| work.fallback) {
             app.give_up();
         }
@@ -101,11 +115,16 @@ impl<L: Launcher> Supervisor<L> {
         let Some(app) = self.apps.get_mut(id) else { return };
         app.present = false;
         app.spec = None;
+        app.hold = None;
+        app.rollback = None;
+        app.refused.clear();
         app.remembered = None;
         app.file_problem = None;
         app.trouble = None;
         app.renew = None;
         self.last_good.forget(id);
+        self.histories.forget(id);
+        self.pins.remove(id);
         self.launcher.forget(id);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
+use std::io::{Seek as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(super) struct World {
     pub(super) foreign: Vec<String>,
     /// Where each reference points; "sha256:1" unless told.
     pub(super) digests: HashMap<String, String>,
+    /// Where each reference pointed when it was asked before; "sha256:1" unless told.
+    pub(super) stored: HashMap<String, String>,
     /// Registry answers to questions fail.
     pub(super) offline: bool,
     /// Every preparation: `app reference version`.
@@ -69,14 +72,11 @@ impl Fake {
     }
 
     fn digest(&self, spec: &AppSpec) -> String {
-        let reference = spec.reference.to_string();
-        self.world(|world| {
-            world
-                .digests
-                .get(&reference)
-                .cloned()
-                .unwrap_or("sha256:1".to_owned())
-        })
+        pointed(spec, &self.world(|world| world.digests.clone()))
+    }
+
+    fn stored(&self, spec: &AppSpec) -> String {
+        pointed(spec, &self.world(|world| world.stored.clone()))
     }
 
     fn detach(&self, places: &[String], run: u64) {
@@ -89,6 +89,12 @@ impl Fake {
             }
         });
     }
+}
+
+fn pointed(spec: &AppSpec, digests: &HashMap<String, String>) -> String {
+    let pinned = spec.reference.digest().map(|digest| digest.to_string());
+    let pointed = pinned.or_else(|| digests.get(&spec.reference.to_string()).cloned());
+    pointed.unwrap_or_else(|| "sha256:1".to_owned())
 }
 
 /// Runs the command of a reference that has one, unless that is done.
@@ -131,8 +137,7 @@ impl Launcher for Fake {
         let revalidate = version == Version::Stored;
         let digest = match version {
             Version::Exactly(digest) => digest,
-            // What was stored before the tag moved.
-            Version::Stored => "sha256:1".to_owned(),
+            Version::Stored => self.stored(&spec),
             Version::Fresh => self.digest(&spec),
         };
         Ok(Preparation {
@@ -223,6 +228,14 @@ impl Launcher for Fake {
         } else {
             Ok(self.digest(&spec))
         }
+    }
+
+    async fn back_up(&self, id: AppId, _: Arc<AppSpec>) -> Result<Backup, LaunchError> {
+        let mut tar = tempfile::tempfile().unwrap();
+        tar.write_all(id.as_str().as_bytes()).unwrap();
+        tar.rewind().unwrap();
+        let size = id.as_str().len() as u64;
+        Ok(Backup { tar, size })
     }
 
     fn retain(&self, ids: Vec<AppId>) {

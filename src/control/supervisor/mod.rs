@@ -13,6 +13,7 @@
 //! | `runs.rs` | the ends of runs |
 //! | `lane.rs` | how many are prepared at once |
 //! | `rehearsing.rs` | what would be done with other files |
+//! | `rollback.rs` | back to a version that served |
 //! | `app.rs`, `serving.rs` | what is known of an app, of an address |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,10 +28,14 @@ use tokio::time::Instant;
 
 use super::change::Update;
 use super::claims::Claims;
+use super::histories::Histories;
+use super::history::History;
 use super::last_good::LastGood;
-use super::launcher::Launcher;
+use super::launcher::{Backup, Launcher};
+use super::pin::Pins;
+use super::refusal::Refusal;
 use super::rehearsal::{Drafts, Rehearsed};
-use super::status::Status;
+use super::status::{PinnedVersion, Status};
 use crate::manifest::{Address, AppId};
 use crate::tasks;
 
@@ -40,6 +45,7 @@ mod lane;
 mod outcomes;
 mod rehearsing;
 mod resolving;
+mod rollback;
 mod runs;
 mod serving;
 mod steps;
@@ -48,6 +54,7 @@ mod stopping;
 use app::{App, Live};
 use lane::Lane;
 use outcomes::Report;
+use rollback::Reply;
 use runs::Run;
 use serving::Serving;
 
@@ -64,6 +71,10 @@ pub struct SupervisorSettings {
     pub drain_timeout: Duration,
     /// Where the last good version of each app is kept; of this source only, since it is kept by the app's name.
     pub last_good_dir: PathBuf,
+    /// Where the history of each app is kept; of this source only, too.
+    pub history_dir: PathBuf,
+    /// Where it is kept which apps are pinned to which version.
+    pub pins_file: PathBuf,
     /// Where every app is met by TLS, with the daemon's certificates if it has none of its own.
     pub tls_addresses: Vec<Address>,
 }
@@ -71,6 +82,10 @@ pub struct SupervisorSettings {
 enum Command {
     Redeploy(AppId, oneshot::Sender<bool>),
     Rehearse(Drafts, oneshot::Sender<Rehearsed>),
+    RollBack(AppId, Option<String>, Reply<PinnedVersion>),
+    Undo(AppId, Reply<()>),
+    History(AppId, Reply<History>),
+    BackUp(AppId, Reply<Backup>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -93,6 +108,47 @@ impl SupervisorHandle {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Rehearse(drafts, reply)).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Pins the app to a version that served: its number, the beginning of its digest, or `None` for the one before the one
+    /// that serves. Returns when that serves, and will after a restart.
+    ///
+    /// # Errors
+    /// It never served, or can't be had; then nothing has changed.
+    pub async fn roll_back(&self, id: AppId, version: Option<String>) -> Result<PinnedVersion, Refusal> {
+        self.ask(|reply| Command::RollBack(id, version, reply)).await
+    }
+
+    /// Ends the app's pin: what its file asks for is deployed.
+    ///
+    /// # Errors
+    /// It is not pinned.
+    pub async fn undo_rollback(&self, id: AppId) -> Result<(), Refusal> {
+        self.ask(|reply| Command::Undo(id, reply)).await
+    }
+
+    /// The versions of the app that have served.
+    ///
+    /// # Errors
+    /// There is no such app.
+    pub async fn history(&self, id: AppId) -> Result<History, Refusal> {
+        self.ask(|reply| Command::History(id, reply)).await
+    }
+
+    /// A copy of the app's databases, which may be in use.
+    ///
+    /// # Errors
+    /// There is nothing to copy, or it can't be copied.
+    pub async fn back_up(&self, id: AppId) -> Result<Backup, Refusal> {
+        self.ask(|reply| Command::BackUp(id, reply)).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        // Errors mean that it has ended, or has given up what was asked for.
+        let sent = self.commands.send(command(reply)).await;
+        sent.map_err(|_| Refusal::Superseded)?;
+        answer.await.unwrap_or(Err(Refusal::Superseded))
     }
 
     /// Stops every app after its requests in flight, at the latest after its drain timeout. Returns when all have
@@ -132,6 +188,9 @@ pub struct Supervisor<L: Launcher> {
     lane: Lane,
     last_good: LastGood,
     last_good_task: JoinHandle<()>,
+    histories: Histories,
+    histories_task: JoinHandle<()>,
+    pins: Pins,
     reports: mpsc::UnboundedSender<Report<L::Prepared>>,
     status: watch::Sender<Status>,
     next_run: u64,
@@ -152,6 +211,8 @@ impl<L: Launcher> Supervisor<L> {
         let (reports, report_queue) = mpsc::unbounded_channel();
         let (status, status_reader) = watch::channel(Status::default());
         let (last_good, last_good_task) = LastGood::open(settings.last_good_dir.clone());
+        let (histories, histories_task) = Histories::open(settings.history_dir.clone());
+        let pins = Pins::open(settings.pins_file.clone(), histories.clone());
         let supervisor = Supervisor {
             launcher,
             claims: Claims::new(settings.tls_addresses.clone()),
@@ -165,6 +226,9 @@ impl<L: Launcher> Supervisor<L> {
             lane: Lane::default(),
             last_good,
             last_good_task,
+            histories,
+            histories_task,
+            pins,
             reports,
             status,
             next_run: 0,
@@ -202,9 +266,10 @@ impl<L: Launcher> Supervisor<L> {
                 () = until(sweep), if self.shutdown.is_none() => self.sweep(),
             }
         }
-        drop(self.last_good);
-        // It ends when all is written; an error means that the runtime ends.
+        drop((self.last_good, self.histories, self.pins));
+        // They end when all is written; an error means that the runtime ends.
         let _ = self.last_good_task.await;
+        let _ = self.histories_task.await;
         if let Some(reply) = self.shutdown {
             // Whoever asked may have lost patience.
             let _ = reply.send(());
@@ -227,6 +292,13 @@ impl<L: Launcher> Supervisor<L> {
             Command::Rehearse(drafts, reply) => {
                 let _ = reply.send(self.rehearse(&drafts));
             }
+            Command::RollBack(id, version, reply) => self.roll_back(&id, version, reply),
+            Command::Undo(id, reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.undo(&id));
+            }
+            Command::History(id, reply) => self.history(&id, reply),
+            Command::BackUp(id, reply) => self.back_up(&id, reply),
             Command::Shutdown(reply) => {
                 self.shutdown = Some(reply);
                 self.stop_all();
@@ -249,6 +321,8 @@ impl<L: Launcher> Supervisor<L> {
         let present = self.apps.iter().filter(|(_, app)| app.present);
         let ids: Vec<_> = present.map(|(id, _)| id.clone()).collect();
         self.last_good.retain(ids.clone());
+        self.histories.retain(ids.clone());
+        self.pins.retain(&ids);
         self.launcher.retain(ids);
         self.sweep = Sweep::Done;
     }

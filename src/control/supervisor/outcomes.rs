@@ -1,17 +1,22 @@
 //! What the supervisor's tasks report.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Supervisor;
 use super::app::{Live, When};
+use super::rollback::Found;
 use super::runs::{Run, RunEnd};
+use crate::control::histories::Begun;
+use crate::control::history::{VersionEnd, refuse};
 use crate::control::launcher::{
     Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
+use crate::control::refusal::Refusal;
+use crate::control::status::timestamp;
 use crate::manifest::{AppId, AppSpec};
 use crate::tasks;
 
@@ -55,6 +60,12 @@ pub(super) enum Report<P> {
         spec: Arc<AppSpec>,
         outcome: Result<String, LaunchError>,
     },
+    /// The version that an app is to be rolled back to is ready, or refused.
+    RollbackReady {
+        id: AppId,
+        generation: u64,
+        outcome: Result<Found<P>, Refusal>,
+    },
 }
 
 impl<L: Launcher> Supervisor<L> {
@@ -78,6 +89,11 @@ impl<L: Launcher> Supervisor<L> {
             Report::Troubled { id, run, trouble } => self.troubled(&id, run, trouble),
             Report::Drained { id } => self.drained(&id),
             Report::Resolved { id, spec, outcome } => self.resolved(&id, &spec, outcome),
+            Report::RollbackReady {
+                id,
+                generation,
+                outcome,
+            } => self.rollback_ready(&id, generation, outcome),
         }
     }
 
@@ -127,14 +143,20 @@ impl<L: Launcher> Supervisor<L> {
             return;
         };
         match outcome {
-            Err(error) => {
-                app.work = Some(work);
-                self.failed(id, error);
-            }
+            Err(error) => match work.rollback {
+                Some(reply) => self.not_pinned(id, reply, &error),
+                None => {
+                    app.work = Some(work);
+                    self.failed(id, error);
+                }
+            },
             Ok(running) => {
                 self.serves(id, spec, running, work.fallback);
                 if !work.fallback {
                     self.succeeded(id, revalidate);
+                }
+                if let Some(reply) = work.rollback {
+                    self.pinned(id, reply);
                 }
             }
         }
@@ -152,11 +174,9 @@ impl<L: Launcher> Supervisor<L> {
         let ended = CancellationToken::new();
         let claim = self.claims.of(&spec);
         for displaced in self.serving.add(run, id, claim) {
-            if let Some(live) = self.take_run(&displaced.owner, displaced.run) {
-                self.drain(live);
-            }
-            self.publish(&displaced.owner);
+            self.displace(id, &displaced);
         }
+        self.begins(id, &spec, &running.digest, fallback);
         // The launcher has told where it is served; what is not as the file says is told here.
         if fallback {
             tracing::warn!(app = %id, digest = running.digest, "the last good version is served");
@@ -213,6 +233,26 @@ impl<L: Launcher> Supervisor<L> {
         self.end_lingering();
     }
 
+    /// Notes which version begins to serve.
+    fn begins(&mut self, id: &AppId, spec: &AppSpec, digest: &str, fallback: bool) {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        let same = |live: &Live| live.digest == digest && live.spec.reference == spec.reference;
+        let refused = match fallback || app.live.as_ref().is_some_and(same) {
+            true => app.refused.clone(),
+            false => std::mem::take(&mut app.refused),
+        };
+        let begun = Begun {
+            reference: spec.reference.to_string(),
+            digest: digest.to_owned(),
+            how: match app.hold {
+                Some(_) => VersionEnd::RolledBack,
+                None => VersionEnd::Replaced,
+            },
+            refused,
+        };
+        self.histories.begin(id, begun);
+    }
+
     /// What the file asks for serves.
     fn succeeded(&mut self, id: &AppId, revalidate: bool) {
         let Some(app) = self.apps.get_mut(id) else { return };
@@ -239,6 +279,15 @@ impl<L: Launcher> Supervisor<L> {
         }
         let delay = app.backoff.after(&error);
         let in_use = error.kind == LaunchErrorKind::AddressInUse;
+        if !in_use && !work.fallback {
+            let reference = app.spec.as_ref().map(|spec| spec.reference.to_string());
+            refuse(
+                &mut app.refused,
+                reference,
+                &error.message,
+                timestamp(SystemTime::now()),
+            );
+        }
         self.trouble(id, error, delay);
         self.end_orphans(id);
         // The port is as taken for the last good version as for this one.
@@ -284,6 +333,9 @@ impl<L: Launcher> Supervisor<L> {
         if app.live.is_some() {
             // It only lingered.
             return;
+        }
+        if self.shutdown.is_none() {
+            self.histories.end(id, VersionEnd::Crashed);
         }
         if live.began.elapsed() >= STEADY {
             app.crashes.reset();

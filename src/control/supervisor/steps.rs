@@ -113,6 +113,7 @@ impl<L: Launcher> Supervisor<L> {
                 version,
                 fallback: false,
                 stage,
+                rollback: None,
             });
         }
     }
@@ -155,6 +156,7 @@ impl<L: Launcher> Supervisor<L> {
                 version: Version::Stored,
                 fallback: true,
                 stage,
+                rollback: None,
             });
         }
     }
@@ -197,6 +199,7 @@ impl<L: Launcher> Supervisor<L> {
         // The text is that of the newest file, which may be newer than what is activated.
         let is_newest = !fallback && app.spec.as_ref() == Some(&ready.spec);
         let text = is_newest.then(|| (app.path.clone(), app.text.to_string()));
+        let reference = app.hold.as_ref().map(|hold| hold.pin.reference.clone());
         let last_good = self.last_good.clone();
         let (launcher, reports, id) = (self.launcher.clone(), self.reports.clone(), id.clone());
         let Ready {
@@ -225,6 +228,7 @@ impl<L: Launcher> Supervisor<L> {
                             text,
                             digest: running.digest.clone(),
                             completed: done,
+                            reference,
                         },
                     )
                     .await;
@@ -241,7 +245,7 @@ impl<L: Launcher> Supervisor<L> {
     }
 }
 
-async fn prepare<L: Launcher>(
+pub(super) async fn prepare<L: Launcher>(
     launcher: L,
     id: AppId,
     spec: Arc<AppSpec>,

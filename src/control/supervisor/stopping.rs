@@ -10,6 +10,8 @@ use tokio::time::timeout;
 use super::Supervisor;
 use super::app::Live;
 use super::outcomes::Report;
+use super::serving::Served;
+use crate::control::history::VersionEnd;
 use crate::control::launcher::Launcher;
 use crate::manifest::{Address, AppId};
 
@@ -101,17 +103,28 @@ impl<L: Launcher> Supervisor<L> {
     pub(super) fn make_way(&mut self, id: &AppId, address: &Address) {
         for served in self.serving.beside(address) {
             tracing::info!(app = %id, %address, old_app = %served.owner, "an address is closed to open a wider or narrower one");
-            if let Some(live) = self.take_run(&served.owner, served.run) {
-                self.drain(live);
-            }
-            self.publish(&served.owner);
+            self.displace(id, &served);
         }
+    }
+
+    /// Ends a run whose place `by` takes.
+    pub(super) fn displace(&mut self, by: &AppId, served: &Served) {
+        let app = self.apps.get(&served.owner);
+        let live = app.and_then(|app| app.live.as_ref());
+        if served.owner != *by && live.is_some_and(|live| live.run == served.run) {
+            self.histories.end(&served.owner, VersionEnd::Displaced);
+        }
+        if let Some(live) = self.take_run(&served.owner, served.run) {
+            self.drain(live);
+        }
+        self.publish(&served.owner);
     }
 
     /// Stops whatever there is of the app. To be called again is harmless.
     pub(super) fn abort(&mut self, id: &AppId) {
         let Some(app) = self.apps.get_mut(id) else { return };
         app.give_up();
+        app.rollback = None;
         app.trouble = None;
         app.waits = None;
         app.renew = None;
@@ -124,6 +137,10 @@ impl<L: Launcher> Supervisor<L> {
         }
         if let Some(live) = app.live.take() {
             tracing::info!(app = %id, "app is stopped");
+            // The end of the process is no end of a version.
+            if app.present && self.shutdown.is_none() {
+                self.histories.end(id, VersionEnd::Stopped);
+            }
             self.retire(live);
         }
     }

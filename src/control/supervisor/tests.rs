@@ -17,6 +17,8 @@ use crate::manifest::parse_app;
 const BOUND: Duration = Duration::from_secs(7200);
 const DRAIN: Duration = Duration::from_secs(30);
 
+mod rollback;
+
 struct House {
     fake: Fake,
     updates: mpsc::Sender<Update>,
@@ -60,7 +62,9 @@ impl House {
         let (updates, queue) = mpsc::channel(16);
         let settings = SupervisorSettings {
             drain_timeout: DRAIN,
-            last_good_dir: data.path().to_owned(),
+            last_good_dir: data.path().join("apps"),
+            history_dir: data.path().join("history"),
+            pins_file: data.path().join("pins.json"),
             tls_addresses: Vec::new(),
         };
         let (handle, status) = Supervisor::start(fake.clone(), settings, queue);
@@ -156,11 +160,10 @@ async fn a_file_starts_an_app_and_its_deletion_stops_it_after_its_requests() {
         house.world(|world| (world.forgotten.len(), world.draining_for.clone())),
         (1, vec![DRAIN])
     );
-    assert_eq!(
-        std::fs::read_dir(house.data.path()).unwrap().count(),
-        0,
-        "its last good version is gone too"
-    );
+    for kept in ["apps", "history"] {
+        let left = std::fs::read_dir(house.data.path().join(kept));
+        assert_eq!(left.unwrap().count(), 0, "nothing of it is kept in {kept}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -592,7 +595,9 @@ async fn files_in_a_directory_become_apps_behind_addresses() {
     let data = Arc::new(tempfile::tempdir().unwrap());
     let settings = SupervisorSettings {
         drain_timeout: DRAIN,
-        last_good_dir: data.path().to_owned(),
+        last_good_dir: data.path().join("apps"),
+        history_dir: data.path().join("history"),
+        pins_file: data.path().join("pins.json"),
         tls_addresses: Vec::new(),
     };
     let (handle, status) = Supervisor::start(fake.clone(), settings, updates);
@@ -885,7 +890,9 @@ async fn a_wider_address_waits_for_every_app_of_the_narrow_one() {
 #[tokio::test(start_paused = true)]
 async fn what_is_left_of_apps_deleted_while_nobody_watched_goes_once_the_source_has_been_read() {
     let mut house = House::new();
-    let left = house.data.path().join("gone.json");
+    let apps = house.data.path().join("apps");
+    let left = apps.join("gone.json");
+    std::fs::create_dir(&apps).unwrap();
     std::fs::write(&left, "{}").unwrap();
     let unreadable = Update::Source(Some("it can't be listed".to_owned()));
     house.updates.send(unreadable).await.unwrap();
@@ -899,7 +906,7 @@ async fn what_is_left_of_apps_deleted_while_nobody_watched_goes_once_the_source_
     tokio::time::sleep(2 * SETTLED).await;
     assert_eq!(house.world(|world| world.retained.clone()), [[AppId::new("a")]]);
     house.until("the end of what was left", |_| !left.exists()).await;
-    assert!(house.data.path().join("a.json").exists());
+    assert!(apps.join("a.json").exists());
 }
 
 fn command(reference: &str) -> String {
