@@ -18,13 +18,15 @@ use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOpti
 use crate::host::{self, Host};
 use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts};
 use crate::loader::Loader;
+use crate::logs::{GuestLogSettings, GuestLogs};
 use crate::manifest::{Address, Limits};
 use crate::net::{HttpClient, KeyPairFiles};
 use crate::oci::{LogProgress, Policy, Progress, Puller, PullerConfig, Resolutions, Store};
+use crate::otlp::{DaemonTelemetry, Exporter};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::tasks::{self, Ending};
-use crate::telemetry;
+use crate::telemetry::{self, LogSettings};
 use crate::trigger::http::tls::{Acme, AcmeSettings};
 use crate::trigger::http::{AccessLog, AccessLogSettings, AccessLogTarget, HttpSettings, Listeners};
 
@@ -35,7 +37,7 @@ const SOURCE_NAME_BYTES: usize = 8;
 
 /// Apps that hold threads long take turns on all but one.
 const MIN_THREADS: usize = 2;
-/// How long the telemetry of guests may take to be sent at the end.
+/// How long telemetry may take to be sent at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Everything the command line says.
@@ -63,6 +65,8 @@ pub struct Settings {
     /// For every listener.
     pub http: HttpSettings,
     pub access_log: Option<AccessLogSettings>,
+    pub guest_log: GuestLogSettings,
+    pub log: LogSettings,
     pub tls: TlsOptions,
 }
 
@@ -145,10 +149,16 @@ async fn run(settings: Settings) -> Result<ExitCode> {
     let _lock = SourceLock::take(source)?;
     raise_descriptor_limit();
     let directories = Directories::new(&settings)?;
-    let host = Arc::new(Host::default());
+    let telemetry = Exporter::start();
+    let own_telemetry = telemetry.as_ref().map(DaemonTelemetry::start);
+    let host = Arc::new(Host::new(telemetry.clone()));
     let ending = Ending::new(!settings.lame_duck.is_zero());
     let access_log = settings.access_log.as_ref().map(open_access_log).transpose()?;
-    let launcher = launcher(&settings, &directories, host.clone(), access_log.clone(), &ending)?;
+    let logs = Logs {
+        access: access_log,
+        guests: GuestLogs::start(settings.guest_log).context("the log files of guests can't be written")?,
+    };
+    let launcher = launcher(&settings, &directories, host, &logs, &ending)?;
 
     let rescan = Arc::new(Notify::new());
     let updates = match &settings.source {
@@ -183,10 +193,17 @@ async fn run(settings: Settings) -> Result<ExitCode> {
             socket
         }
     };
-    let admin = admin::serve(socket, status, supervisor.clone(), ending.lame_duck().clone()).await?;
+    let admin = admin::serve(
+        socket,
+        status,
+        supervisor.clone(),
+        ending.lame_duck().clone(),
+        logs.guests.clone(),
+    )
+    .await?;
     tasks::spawn(
         "signals",
-        listen_to_signals(ending.clone(), rescan, access_log.clone())?,
+        listen_to_signals(ending.clone(), rescan, logs.clone())?,
     );
     tracing::info!(source = %source.display(), cache = %directories.cache.display(), "ready");
 
@@ -201,17 +218,24 @@ async fn run(settings: Settings) -> Result<ExitCode> {
     tracing::info!("stopping: requests in flight may finish; another signal ends them");
     let code = tokio::select! {
         () = supervisor.shutdown() => {
-            // What guests have told is worth a moment, and no more.
-            let _ = tokio::time::timeout(FLUSH_TIMEOUT, host.flush()).await;
+            // What has been told is worth a moment, and no more.
+            let _ = tokio::time::timeout(FLUSH_TIMEOUT, flush(telemetry, own_telemetry)).await;
             ExitCode::SUCCESS
         }
         () = ending.force().cancelled() => ExitCode::FAILURE,
     };
     admin.close().await;
-    if let Some(access_log) = access_log {
-        access_log.close().await;
-    }
+    logs.close().await;
     Ok(code)
+}
+
+async fn flush(telemetry: Option<Arc<Exporter>>, own: Option<DaemonTelemetry>) {
+    if let Some(own) = own {
+        own.flush().await;
+    }
+    if let Some(telemetry) = telemetry {
+        telemetry.flush().await;
+    }
 }
 
 /// As far as is allowed: every address and every connection has a descriptor, and mapped code too.
@@ -225,6 +249,29 @@ fn raise_descriptor_limit() {
         && let Err(error) = setrlimit(Resource::Nofile, raised)
     {
         tracing::warn!(limit = limit.current, %error, "the limit of descriptors can't be raised");
+    }
+}
+
+/// What is written line by line.
+#[derive(Clone)]
+struct Logs {
+    access: Option<AccessLog>,
+    guests: GuestLogs,
+}
+
+impl Logs {
+    fn reopen(&self) {
+        if let Some(access) = &self.access {
+            access.reopen();
+        }
+        self.guests.reopen();
+    }
+
+    async fn close(self) {
+        if let Some(access) = self.access {
+            access.close().await;
+        }
+        self.guests.close().await;
     }
 }
 
@@ -268,7 +315,7 @@ fn launcher(
     settings: &Settings,
     directories: &Directories,
     host: Arc<Host>,
-    access_log: Option<AccessLog>,
+    logs: &Logs,
     ending: &Ending,
 ) -> Result<AppLauncher> {
     let store = Store::open(&directories.cache)?;
@@ -310,9 +357,10 @@ fn launcher(
         host,
         client: HttpClient::with_system_roots(),
         runtime_config,
-        listeners: Listeners::new(settings.http.clone(), access_log, &acme, ending),
+        listeners: Listeners::new(settings.http.clone(), logs.access.clone(), &acme, ending),
         tls: TlsParts::new(acme, settings.tls.addresses.clone()),
         kinds: Kinds::default(),
+        logs: logs.guests.clone(),
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,
         pins,
@@ -320,12 +368,8 @@ fn launcher(
     }))
 }
 
-/// SIGTERM and SIGINT end the process step by step; SIGHUP reads the source, and opens the access log, again.
-fn listen_to_signals(
-    ending: Ending,
-    rescan: Arc<Notify>,
-    access_log: Option<AccessLog>,
-) -> Result<impl Future<Output = ()>> {
+/// SIGTERM and SIGINT end the process step by step; SIGHUP reads the source, and opens logs, again.
+fn listen_to_signals(ending: Ending, rescan: Arc<Notify>, logs: Logs) -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -336,9 +380,7 @@ fn listen_to_signals(
                 _ = interrupt.recv() => ending.advance(),
                 _ = hang_up.recv() => {
                     rescan.notify_one();
-                    if let Some(access_log) = &access_log {
-                        access_log.reopen();
-                    }
+                    logs.reopen();
                 }
             }
         }

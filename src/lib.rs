@@ -19,12 +19,14 @@
 //! | [`trigger`] | HTTP: sockets, routes, request to response; events: subscriptions, schedules, commands | registries, watched files |
 //! | [`host`] | one module for each host interface | other host modules |
 //! | [`net`] | what a guest may reach, and how; where an app is reached | apps, wasm |
+//! | [`otlp`] | the way to the operator's collector, for what guests tell and what the daemon tells | who tells it |
 //! | [`variables`] | templates and the values behind them | wasm |
 //! | [`runtime`] | the one engine, the linker, the store's data, what instances may use, the epoch clock | sockets, registries |
 //! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
+//! | [`logs`] | files of lines and the threads that write them; what guests print, by app and component | who prints it |
 //! | [`errors`] | an error and its causes in one line | |
 //! | [`tasks`] | named spawn, the tokens for lame duck, drain and force | |
-//! | [`telemetry`] | the log subscriber, and counts of what would be logged too often | |
+//! | [`telemetry`] | the log subscriber, counts of what would be logged too often, what is told of requests | where it is sent |
 //!
 //! # Long-lived tasks
 //!
@@ -37,12 +39,13 @@
 //! | one for each running version of an app | the supervisor, by an abort handle | drained, then aborted |
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
 //! | the writer of the access log, a thread | [`trigger::http::AccessLog`] | at the end of the process |
+//! | the writer of what guests print, a thread | [`logs::GuestLogs`] | at the end of the process |
 //! | one that looks at all files for TLS; one for each name that certificates are ordered for | [`trigger::http::tls`] | with the process; when no app has the name |
 //! | what is wrong with an app's TLS: one that joins it, one that tells the supervisor | [`trigger::http::tls`], the supervisor | with that run |
 //! | one for each subscription (Redis, MQTT, SQS) and each app's schedules | its slot in [`trigger`] | when no version of the app is behind it |
 //! | one for each connection to a database or broker | its pool in [`host`] | with the connection |
 //! | one that closes idle connections, for each such pool | the pool | with the pool |
-//! | the exporter of guests' telemetry | [`host::Host`] | with the process |
+//! | one that sends telemetry, for each signal; one that adds up metrics, a thread | [`otlp::Exporter`], [`otlp::DaemonTelemetry`] | with the process |
 //! | pruning | [`launch::Pins`] | with the process |
 //! | one that lets go of code that nobody uses | [`loader::Residents`] | with the process |
 //! | the admin socket, the signals | [`daemon`] | at a shutdown |
@@ -52,6 +55,10 @@
 //! `oci` speaks to registries with `reqwest`, and takes only references from `oci-client`, which hides the headers of
 //! errors (`Retry-After`) and reads manifests without a bound. The release candidates of 2023 are linked by hand with
 //! the types of 0.2, both from the same lines, and not generated.
+//!
+//! The daemon's own spans, metrics and log records come from OpenTelemetry's SDK and go through the queues that guests' have: the
+//! SDK samples and adds up, and `opentelemetry-otlp` would bring a second client with rules of its own. They are started by hand,
+//! and not by `tracing`'s spans, so that the filter of the log decides about the log alone.
 //!
 //! What each host interface took from a component, and keeps for an instance, stands in [`runtime`] by its type, which that room does
 //! not know. `wit/host` has one package set for all of [`host`] and the triggers. Only libSQL's protocol types come from a crate of its
@@ -69,9 +76,11 @@ pub mod errors;
 pub mod host;
 pub mod launch;
 pub mod loader;
+pub mod logs;
 pub mod manifest;
 pub mod net;
 pub mod oci;
+pub mod otlp;
 pub mod runtime;
 pub mod runtime_config;
 pub mod tasks;

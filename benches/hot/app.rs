@@ -59,6 +59,7 @@ pub async fn prepare(cache: &Path, wasm: &[u8]) -> Arc<HttpApp> {
         files: None,
         places: Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP)),
         interfaces: Arc::new(Interfaces::default()),
+        log: None,
         limits: InstanceLimits {
             one_memory: None,
             memory: None,

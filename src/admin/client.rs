@@ -7,11 +7,13 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::history::{VersionName, Wanted};
 use super::refusal::Problem;
 use crate::control::{Drafts, History, PinnedVersion, Rehearsed, Status};
+use crate::logs::{LogLine, LogQuery};
 use crate::tasks;
 
 /// Why the daemon gave no answer.
@@ -61,19 +63,26 @@ impl AdminClient {
 
     /// Shows the status to `each` as it is now and after every change, until the daemon goes.
     pub async fn watch(&self, mut each: impl FnMut(Status)) -> Result<(), AdminError> {
-        let mut body = self.send(Method::GET, "/status/watch").await?.into_body();
-        let mut line = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
-            for piece in data.split_inclusive(|byte| *byte == b'\n') {
-                line.extend_from_slice(piece);
-                if line.ends_with(b"\n") {
-                    each(serde_json::from_slice(&line)?);
-                    line.clear();
-                }
-            }
+        let body = self.send(Method::GET, "/status/watch").await?.into_body();
+        let each = |status| {
+            each(status);
+            true
+        };
+        json_lines(body, each).await
+    }
+
+    /// Shows what an app has printed to `each`, line by line, until that has seen enough.
+    pub async fn logs(
+        &self,
+        app: &str,
+        query: &LogQuery,
+        each: impl FnMut(LogLine) -> bool,
+    ) -> Result<(), AdminError> {
+        match self.send(Method::GET, &logs_path(app, query)).await {
+            Ok(response) => json_lines(response.into_body(), each).await,
+            Err(AdminError::Refused(StatusCode::NOT_FOUND)) => Err(AdminError::NoSuchApp(app.into())),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// Has the app's reference resolved again, and the app redeployed if it moved.
@@ -187,13 +196,55 @@ fn successful(response: http::Response<Incoming>) -> Result<http::Response<Incom
     }
 }
 
-/// An id is a file's stem: it may hold anything but a slash.
+/// Shows each line to `each`, which says whether it wants another one.
+async fn json_lines<T: DeserializeOwned>(
+    mut body: Incoming,
+    mut each: impl FnMut(T) -> bool,
+) -> Result<(), AdminError> {
+    let mut line = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        for piece in data.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(piece);
+            if line.ends_with(b"\n") {
+                if !each(serde_json::from_slice(&line)?) {
+                    return Ok(());
+                }
+                line.clear();
+            }
+        }
+    }
+    Ok(())
+}
+
 fn app_path(app: &str, command: &str) -> String {
+    app_url(app, command).path().to_owned()
+}
+
+fn logs_path(app: &str, query: &LogQuery) -> String {
+    let mut url = app_url(app, "logs");
+    let mut pairs = url.query_pairs_mut();
+    pairs.append_pair("lines", &query.lines.to_string());
+    if let Some(component) = &query.component {
+        pairs.append_pair("component", component);
+    }
+    if let Some(stream) = query.stream {
+        pairs.append_pair("stream", stream.name());
+    }
+    if query.follow {
+        pairs.append_pair("follow", "true");
+    }
+    drop(pairs);
+    url[url::Position::BeforePath..].to_owned()
+}
+
+/// An id is a file's stem: it may hold anything but a slash.
+fn app_url(app: &str, what: &str) -> url::Url {
     let mut url = url::Url::parse("http://localhost").expect("a constant");
     if let Ok(mut path) = url.path_segments_mut() {
-        path.extend(["apps", app, command]);
+        path.extend(["apps", app, what]);
     }
-    url.path().to_owned()
+    url
 }
 
 #[cfg(test)]
@@ -207,5 +258,17 @@ mod tests {
             app_path("my app?#%", "redeploy"),
             "/apps/my%20app%3F%23%25/redeploy"
         );
+    }
+
+    #[test]
+    fn what_is_wanted_of_the_logs_is_a_query() {
+        let query = LogQuery {
+            lines: 5,
+            component: Some("a&b".into()),
+            stream: Some(crate::logs::Stream::Stderr),
+            follow: true,
+        };
+        let path = "/apps/a%3F/logs?lines=5&component=a%26b&stream=stderr&follow=true";
+        assert_eq!(logs_path("a?", &query), path);
     }
 }

@@ -5,6 +5,7 @@
 //! | `GET /status` | the [`Status`](crate::control::Status), as JSON |
 //! | `GET /status/watch` | the same, a line each time it changes |
 //! | `GET /health` | 200, or 503 once the daemon has been told to end |
+//! | `GET /apps/{id}/logs?lines=100&component=…&stream=stdout&follow=true` | what the app has printed, a [`LogLine`](crate::logs::LogLine) a line |
 //! | `POST /apps/{id}/redeploy` | 202, or 404 for an app that no file names |
 //! | `POST /plan` | from [`Drafts`](crate::control::Drafts), what would be done if these were the app files: [`Rehearsed`](crate::control::Rehearsed) |
 //! | `GET /apps/{id}/history` | the [`History`](crate::control::History), as JSON |
@@ -17,6 +18,7 @@
 mod backup;
 mod client;
 mod history;
+mod logs;
 mod refusal;
 mod server;
 mod socket;

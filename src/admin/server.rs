@@ -13,13 +13,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::logs;
 use super::socket::{self, SocketError};
 use crate::control::{AppId, Drafts, Rehearsed, Status, SupervisorHandle};
+use crate::logs::GuestLogs;
 use crate::net::SocketFile;
 use crate::tasks;
 
 /// The media type of one JSON value a line.
-const JSON_LINES: &str = "application/x-ndjson";
+pub(super) const JSON_LINES: &str = "application/x-ndjson";
 
 /// Bytes of all app files that a plan is asked for: those of thousands of apps.
 const MAX_PLAN: usize = 64 << 20;
@@ -52,10 +54,12 @@ pub async fn serve(
     status: watch::Receiver<Status>,
     supervisor: SupervisorHandle,
     lame_duck: CancellationToken,
+    guests: GuestLogs,
 ) -> Result<AdminServer, SocketError> {
     let listener = socket::listen(&path).await?;
     let file = SocketFile::of(&path);
     tracing::info!(socket = %path.display(), "admin socket open");
+    let logs = logs::routes(guests, status.clone());
     let router = Router::new()
         .route("/status", get(current))
         .route("/status/watch", get(follow))
@@ -68,7 +72,8 @@ pub async fn serve(
             lame_duck,
         })
         .merge(super::history::routes(supervisor.clone()))
-        .merge(super::backup::routes(supervisor));
+        .merge(super::backup::routes(supervisor))
+        .merge(logs);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let task = tasks::spawn("admin", async move {

@@ -13,6 +13,6 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let settings = Lepton::parse().settings();
-    telemetry::init();
+    telemetry::init(&settings.log);
     daemon::main(settings)
 }

@@ -14,7 +14,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     match Tauon::parse().action() {
         TauonAction::Serve(settings) => {
-            telemetry::init();
+            telemetry::init(&settings.log);
             daemon::main(*settings)
         }
         TauonAction::Command(command) => cli::command_main(command),

@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use super::backup::BackupArgs;
 use super::files::FileCommand;
 use super::history::{HistoryArgs, RollbackArgs};
+use super::log::LogArgs;
+use super::logs::{GuestLogArgs, LogsArgs};
 use super::tls::TlsArgs;
 use super::trust::TrustArgs;
 use crate::daemon::{Settings, Source};
@@ -102,6 +104,10 @@ struct ServeOptions {
     #[command(flatten)]
     http: HttpOptions,
     #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
+    guest_log: GuestLogArgs,
+    #[command(flatten)]
     tls: TlsArgs,
     /// The admin socket [default: one for each directory, in the user's runtime directory]
     #[arg(long, value_name = "PATH")]
@@ -156,6 +162,7 @@ pub(super) enum Command {
         #[arg(long)]
         watch: bool,
     },
+    Logs(LogsArgs),
     /// Have an app's reference resolved again, and the app redeployed if it moved
     Redeploy {
         /// The app: the name of its file without `.json`
@@ -237,6 +244,8 @@ impl ServeOptions {
             runtime_config: self.runtime_config,
             limits: self.limits,
             socket: self.socket,
+            log: self.log.settings(),
+            guest_log: self.guest_log.settings(),
             tls: self.tls.options(),
             access_log: self.http.access_log(),
             http: self.http.settings(),

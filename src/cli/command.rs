@@ -55,6 +55,10 @@ async fn run(ClientCommand(command): ClientCommand) -> Result<ExitCode> {
         Command::History(args) => args.run(&client(args.daemon())).await?,
         Command::Rollback(args) => args.run(&client(&args.daemon())).await?,
         Command::Backup(args) => args.run(&client(args.daemon())).await?,
+        Command::Logs(logs) => {
+            let client = client(logs.daemon());
+            logs.run(&client).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

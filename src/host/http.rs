@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use super::permission::OutboundPermission;
 use crate::net::{HttpClients, SendError, Timeouts};
 use crate::runtime::{DispatchError, LocalDispatch};
+use crate::telemetry::{self, CurrentSpan};
 
 /// The domain below which the components of an app reach each other.
 const CHAIN_DOMAIN: &str = ".spin.internal";
@@ -32,14 +33,16 @@ pub struct OutboundHttp {
 struct OutboundHooks {
     outbound: OutboundHttp,
     depth: u8,
+    span: CurrentSpan,
 }
 
 impl OutboundHttp {
     /// Hooks for an instance that answers a request at `depth` chained calls.
-    pub fn hooks(&self, depth: u8) -> Box<dyn WasiHttpHooks> {
+    pub fn hooks(&self, depth: u8, span: CurrentSpan) -> Box<dyn WasiHttpHooks> {
         Box::new(OutboundHooks {
             outbound: self.clone(),
             depth,
+            span,
         })
     }
 }
@@ -73,15 +76,27 @@ impl WasiHttpHooks for OutboundHooks {
 
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         // Told by the guest's side when it stops reading; the body's own drop says the same here.
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let outbound = self.outbound.clone();
         let depth = self.depth + 1;
+        let told = telemetry::outbound(self.span.get(), &mut request);
+        if let Some(told) = &told {
+            // For what the app's own routes do with it.
+            request.extensions_mut().insert(told.span().clone());
+        }
         Box::new(async move {
-            let response = outbound.send(request, options, depth).await?;
+            let sent = outbound.send(request, options, depth).await;
+            if let Some(told) = &told {
+                match &sent {
+                    Ok(response) => told.answered(response.status()),
+                    Err(error) => told.failed(error.to_string()),
+                }
+            }
+            let response = sent?;
             Ok((
                 response,
                 Box::new(async { Ok(()) }) as Box<dyn Future<Output = _> + Send>,

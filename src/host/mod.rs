@@ -11,7 +11,6 @@ mod llm;
 mod mqtt;
 mod mysql;
 mod otel;
-mod percent;
 mod permission;
 mod postgres;
 mod redis;
@@ -29,15 +28,17 @@ pub use http::OutboundHttp;
 pub use permission::{OutboundPermission, PermissionError};
 pub use state_quota::StateQuota;
 
+use std::sync::Arc;
+
 use key_value::KeyValueBackends;
 use llm::LlmBackends;
 use mqtt::MqttBackends;
 use mysql::MysqlBackends;
-use otel::OtelBackends;
 use redis::RedisBackends;
 use sqlite::SqliteBackends;
 use wasmtime::component::Linker;
 
+use crate::otlp::Exporter;
 use crate::runtime::{HostState, Interfaces};
 
 /// What the interfaces of all apps share: pools of connections to backends, open files.
@@ -47,12 +48,21 @@ pub struct Host {
     llm: LlmBackends,
     mqtt: MqttBackends,
     mysql: MysqlBackends,
-    otel: OtelBackends,
+    /// The way to the operator's collector, if there is one.
+    telemetry: Option<Arc<Exporter>>,
     redis: RedisBackends,
     sqlite: SqliteBackends,
 }
 
 impl Host {
+    /// With the way to the operator's collector, if there is one.
+    pub fn new(telemetry: Option<Arc<Exporter>>) -> Self {
+        Self {
+            telemetry,
+            ..Self::default()
+        }
+    }
+
     /// What every interface takes from one component. Connects to nothing: a backend that is down keeps no app from
     /// starting.
     pub async fn interfaces(&self, context: &ComponentContext<'_>) -> Result<Interfaces, InterfaceError> {
@@ -62,19 +72,13 @@ impl Host {
         interfaces.insert(mqtt::Mqtt::of(context, &self.mqtt).await?);
         interfaces.insert(mysql::Mysql::of(context, &self.mysql).await?);
         interfaces.insert(postgres::Postgres::of(context));
-        interfaces.insert(otel::Otel::of(context, &self.otel));
+        interfaces.insert(otel::Otel::of(context, self.telemetry.as_ref()));
         interfaces.insert(redis::Redis::of(context, &self.redis).await?);
         interfaces.insert(spin_http::SpinHttp::of(context));
         interfaces.insert(sqlite::Sqlite::of(context, &self.sqlite).await?);
         interfaces.insert(variables::ComponentVariables::of(context)?);
         sockets::prepare(&mut interfaces, context);
         Ok(interfaces)
-    }
-
-    /// Waits until the telemetry of guests that waits now was sent or given up: for a shutdown, after the last app, with a
-    /// limit of the caller's.
-    pub async fn flush(&self) {
-        self.otel.flush().await;
     }
 }
 

@@ -22,13 +22,19 @@ const ANY: u64 = 0xffff_fffe;
 #[derive(Debug)]
 pub struct StateQuota {
     directory: PathBuf,
+    /// Not counted: what guests print has a bound of its own.
+    logs: PathBuf,
     bytes: u64,
 }
 
 impl StateQuota {
-    /// `directory` is absolute.
-    pub fn new(directory: PathBuf, bytes: u64) -> Self {
-        Self { directory, bytes }
+    /// Both directories are absolute.
+    pub fn new(directory: PathBuf, logs: PathBuf, bytes: u64) -> Self {
+        Self {
+            directory,
+            logs,
+            bytes,
+        }
     }
 
     /// The room that a database file has; files elsewhere have any.
@@ -42,7 +48,7 @@ impl StateQuota {
     /// Bytes of all files but this one, and those of its write-ahead log among them.
     fn others(&self, file: &Path) -> (u64, u64) {
         let mut files = Vec::new();
-        list(&self.directory, MAX_DEPTH, &mut files);
+        self.list(&self.directory, MAX_DEPTH, &mut files);
         let mut log = file.as_os_str().to_owned();
         log.push(WRITE_AHEAD_LOG);
         let (mut others, mut logged) = (0, 0);
@@ -56,18 +62,22 @@ impl StateQuota {
         }
         (others, logged)
     }
-}
 
-/// What can't be read is not there: it may just have gone.
-fn list(directory: &Path, depth: usize, files: &mut Vec<(PathBuf, u64)>) {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    for entry in entries {
-        let path = entry.path();
-        // Links are not followed: what they lead to is elsewhere.
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_dir() && depth > 0 => list(&path, depth - 1, files),
-            Ok(metadata) if metadata.is_file() && !is_passing(&path) => files.push((path, metadata.len())),
-            _ => {}
+    /// What can't be read is not there: it may just have gone.
+    fn list(&self, directory: &Path, depth: usize, files: &mut Vec<(PathBuf, u64)>) {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in entries {
+            let path = entry.path();
+            // Links are not followed: what they lead to is elsewhere.
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() && depth > 0 && path != self.logs => {
+                    self.list(&path, depth - 1, files);
+                }
+                Ok(metadata) if metadata.is_file() && !is_passing(&path) => {
+                    files.push((path, metadata.len()));
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -147,6 +157,10 @@ mod tests {
 
     const KIB: u64 = 1024;
 
+    fn quota(directory: &Path, bytes: u64) -> StateQuota {
+        StateQuota::new(directory.into(), directory.join("logs"), bytes)
+    }
+
     fn fill(connection: &Connection) -> (u64, rusqlite::Error) {
         connection
             .execute_batch("CREATE TABLE IF NOT EXISTS t (bytes BLOB)")
@@ -166,7 +180,9 @@ mod tests {
         std::fs::create_dir(directory.path().join("below")).unwrap();
         std::fs::write(directory.path().join("below/other"), vec![0; 100 << 10]).unwrap();
         std::fs::write(directory.path().join("other.db-journal"), vec![0; 900 << 10]).unwrap();
-        let quota = Arc::new(StateQuota::new(directory.path().into(), 300 * KIB));
+        std::fs::create_dir(directory.path().join("logs")).unwrap();
+        std::fs::write(directory.path().join("logs/c_stdout.txt"), vec![0; 900 << 10]).unwrap();
+        let quota = Arc::new(quota(directory.path(), 300 * KIB));
         let file = directory.path().join("a.db");
         let room = quota.room(&file).unwrap();
         let (connection, applied) = (Connection::open(&file).unwrap(), Applied::default());
@@ -183,7 +199,7 @@ mod tests {
 
     #[test]
     fn files_elsewhere_have_any_room() {
-        let quota = Arc::new(StateQuota::new("/state/a".into(), KIB));
+        let quota = Arc::new(quota(Path::new("/state/a"), KIB));
         assert!(quota.room(Path::new("/state/ab/c.db")).is_none());
         assert!(quota.room(Path::new("/state/a/c.db")).is_some());
     }
@@ -191,7 +207,7 @@ mod tests {
     #[test]
     fn a_log_that_grows_without_end_is_emptied_or_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let quota = Arc::new(StateQuota::new(directory.path().into(), 64 * KIB));
+        let quota = Arc::new(quota(directory.path(), 64 * KIB));
         let file = directory.path().join("a.db");
         let room = quota.room(&file).unwrap();
         let (connection, applied) = (Connection::open(&file).unwrap(), Applied::default());

@@ -10,6 +10,7 @@ use super::{LaunchFailure, Parts};
 use crate::app::{Component, LockedApp};
 use crate::control::AppId;
 use crate::host::{ComponentContext, OutboundPermission, StateQuota};
+use crate::logs::AppLogs;
 use crate::manifest::{AppSpec, Limits};
 use crate::net::{ConnectionLimits, Outbound};
 use crate::runtime::{
@@ -20,6 +21,13 @@ use crate::trigger::PreparedComponent;
 use crate::trigger::http::{RequestLimits, RequestRate};
 use crate::variables::Variables;
 
+/// What an app writes to.
+pub(super) struct Directories {
+    /// Absolute; it exists.
+    pub(super) state: PathBuf,
+    pub(super) logs: AppLogs,
+}
+
 /// What all components of one version of an app share.
 pub(super) struct AppResources<'a> {
     app: Arc<str>,
@@ -28,6 +36,7 @@ pub(super) struct AppResources<'a> {
     ids: Vec<String>,
     config: RuntimeConfig,
     state_dir: PathBuf,
+    logs: AppLogs,
     variables: Arc<Variables>,
     outbound: Arc<Outbound>,
     clients: AppClients,
@@ -52,7 +61,10 @@ impl<'a> AppResources<'a> {
         app: &LockedApp,
         spec: &'a AppSpec,
         config: RuntimeConfig,
-        state_dir: PathBuf,
+        Directories {
+            state: state_dir,
+            logs,
+        }: Directories,
         variables: Arc<Variables>,
     ) -> Result<Self, LaunchFailure> {
         let limits = spec.limits.clone().over(defaults);
@@ -87,7 +99,7 @@ impl<'a> AppResources<'a> {
             state: limits
                 .state_size
                 .value()
-                .map(|bytes| Arc::new(StateQuota::new(state_dir.clone(), bytes))),
+                .map(|bytes| Arc::new(StateQuota::new(state_dir.clone(), logs.directory().into(), bytes))),
             ids: app
                 .components
                 .iter()
@@ -97,6 +109,7 @@ impl<'a> AppResources<'a> {
             outbound,
             config,
             state_dir,
+            logs,
             variables,
             places: Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP)),
         })
@@ -146,6 +159,7 @@ impl Parts {
             places: resources.places.clone(),
             interfaces: Arc::new(interfaces),
             limits: resources.instances.clone(),
+            log: Some(resources.logs.component(component.id.as_str().into())),
         };
         Ok(PreparedComponent {
             loaded,

@@ -30,6 +30,7 @@ use wasmtime_wasi_http::WasiBody;
 use crate::control::{Backup, LaunchError, Launcher, Preparation, ResolvedAddress, Running, Version};
 use crate::host::Host;
 use crate::loader::Loader;
+use crate::logs::GuestLogs;
 use crate::manifest::{AppId, AppSpec, Limits};
 use crate::net::HttpClient;
 use crate::oci::{OciError, Puller, Resolutions};
@@ -60,6 +61,7 @@ pub struct Parts {
     pub listeners: Listeners,
     pub tls: TlsParts,
     pub kinds: Kinds,
+    pub logs: GuestLogs,
     /// Where relative state directories are.
     pub state_root: PathBuf,
     /// Whether `SPIN_VARIABLE_*` of the process reach every app.
@@ -218,6 +220,7 @@ impl Launcher for AppLauncher {
     }
 
     fn forget(&self, id: &AppId) {
+        self.parts.logs.forget(id.as_str());
         let (pins, id) = (self.parts.pins.clone(), id.clone());
         tasks::spawn("forget", async move {
             // A panic has been logged; there is nothing else to wait for.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::components::AppResources;
+use super::components::{AppResources, Directories};
 use super::triggers::{Plans, PreparedTriggers};
 use super::{LaunchFailure, Parts};
 use crate::app::LockedApp;
 use crate::control::{AppId, Version};
+use crate::logs::{self, AppLogs};
 use crate::manifest::{Address, AppSpec, HealthCheck};
 use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
@@ -16,6 +17,9 @@ use crate::tasks;
 use crate::trigger::AppInput;
 use crate::trigger::http::tls::EndpointTls;
 use crate::variables::{Declared, Environment, Provider, Values, Variables, configured_providers};
+
+/// Below the state directory, as Spin has it.
+const LOG_DIR: &str = "logs";
 
 /// An app that is ready to serve, and what it needs of the store.
 pub struct PreparedApp {
@@ -40,7 +44,7 @@ pub(super) struct Resolved {
 struct Given<'a> {
     /// Paths of stores are resolved.
     config: RuntimeConfig,
-    state_dir: PathBuf,
+    directories: Directories,
     /// What it has to answer before it is fit to serve.
     health: Option<&'a HealthCheck>,
 }
@@ -137,18 +141,14 @@ impl Parts {
         digest: Digest,
     ) -> Result<PreparedApp, LaunchFailure> {
         let mut config = self.runtime_config(spec).await?;
-        if let Some(log_dir) = &config.log_dir {
-            tracing::warn!(
-                app = id.as_str(),
-                log_dir = %log_dir.display(),
-                "`log_dir` of the runtime configuration has no effect: what guests print goes to this log"
-            );
-        }
         let state_dir = self.make_state_dir(spec, &config).await?;
         config.resolve_store_paths(&state_dir);
         let given = Given {
+            directories: Directories {
+                logs: self.logs(id, &config, &state_dir),
+                state: state_dir,
+            },
             config,
-            state_dir,
             health: spec.health.as_ref(),
         };
         self.prepare_with(id, spec, digest, given).await
@@ -160,8 +160,11 @@ impl Parts {
         config.resolve_store_paths(&self.state_root);
         let digest = Box::pin(self.puller.resolve(&spec.reference)).await?;
         let given = Given {
+            directories: Directories {
+                logs: self.logs(id, &config, &self.state_root),
+                state: self.state_root.clone(),
+            },
             config,
-            state_dir: self.state_root.clone(),
             health: None,
         };
         self.prepare_with(id, spec, digest, given).await?;
@@ -177,7 +180,7 @@ impl Parts {
     ) -> Result<PreparedApp, LaunchFailure> {
         let Given {
             config,
-            state_dir,
+            directories,
             health,
         } = given;
         let artifact = Box::pin(self.puller.pull(&spec.reference, &digest)).await?;
@@ -199,7 +202,7 @@ impl Parts {
         let once = plans.has_command();
         let variables = Arc::new(self.variables(id, spec, &app, &config)?);
         Box::pin(variables.check_required()).await?;
-        let resources = AppResources::new(self, id, &app, spec, config, state_dir, variables.clone());
+        let resources = AppResources::new(self, id, &app, spec, config, directories, variables.clone());
         let resources = Box::pin(resources).await?;
         let mut pins: Vec<Pin> = artifact.blobs.iter().map(Pin::from).collect();
         let mut components = BTreeMap::new();
@@ -258,6 +261,16 @@ impl Parts {
             Some(path) => path.clone(),
             None => self.state_root.join(&spec.state_dir),
         }
+    }
+
+    /// The app's own log directory, or one of its own below the daemon's, or below its state directory.
+    fn logs(&self, id: &AppId, config: &RuntimeConfig, state_dir: &Path) -> AppLogs {
+        let directory = match (&config.log_dir, &self.runtime_config.log_dir) {
+            (Some(own), _) => state_dir.join(own),
+            (None, Some(all)) => all.join(logs::app_directory(id.as_str())),
+            (None, None) => state_dir.join(LOG_DIR),
+        };
+        self.logs.app(id.as_str(), directory)
     }
 
     fn variables(

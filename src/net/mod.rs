@@ -10,6 +10,7 @@ mod network;
 mod outbound;
 mod pattern;
 mod peer;
+pub(crate) mod percent;
 mod server_tls;
 mod site;
 mod tls;

@@ -8,6 +8,7 @@ use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use super::memory::MemoryLimiter;
 use super::meter::Meter;
 use super::state::{Given, InstanceSettings};
+use crate::telemetry::CurrentSpan;
 
 /// The data of such a store.
 pub struct CommandState {
@@ -22,6 +23,7 @@ impl CommandState {
     /// may.
     pub fn new(
         settings: &InstanceSettings,
+        span: &CurrentSpan,
         more: impl FnOnce(&mut WasiCtxBuilder),
     ) -> wasmtime::Result<Self> {
         let Given {
@@ -29,7 +31,7 @@ impl CommandState {
             meter,
             memory,
             place,
-        } = Given::new(settings)?;
+        } = Given::new(settings, span)?;
         more(&mut wasi);
         Ok(Self {
             wasi: wasi.build_p1(),

@@ -14,7 +14,9 @@ use super::limits::InstanceLimits;
 use super::memory::MemoryLimiter;
 use super::meter::Meter;
 use super::parts::{Interfaces, Local};
-use super::stdio::{GuestOutput, Output};
+use super::stdio::GuestOutput;
+use crate::logs::{ComponentLog, Stream};
+use crate::telemetry::CurrentSpan;
 
 /// What every instance of one component is given (`docs/contract/host-interfaces.md §7.1`).
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct InstanceSettings {
     /// What the host's interfaces took from the component.
     pub interfaces: Arc<Interfaces>,
     pub limits: InstanceLimits,
+    /// Where the lines go that it prints; `None`: to the daemon's log alone.
+    pub log: Option<ComponentLog>,
 }
 
 /// What every instance is given, whatever it is an instance of.
@@ -43,18 +47,20 @@ pub(super) struct Given {
 }
 
 impl Given {
-    pub(super) fn new(settings: &InstanceSettings) -> wasmtime::Result<Self> {
+    pub(super) fn new(settings: &InstanceSettings, span: &CurrentSpan) -> wasmtime::Result<Self> {
         let place = settings.places.clone().try_acquire_owned();
         let place = place.map_err(|_| AppIsFull)?;
-        let output = |output| GuestOutput {
+        let output = |stream| GuestOutput {
             app: settings.app.clone(),
             component: settings.component.clone(),
             limits: settings.limits.clone(),
-            output,
+            stream,
+            log: settings.log.clone(),
+            span: span.clone(),
         };
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(output(Output::Stdout))
-            .stderr(output(Output::Stderr))
+        wasi.stdout(output(Stream::Stdout))
+            .stderr(output(Stream::Stderr))
             .envs(&settings.environment);
         if let Some(files) = &settings.files {
             wasi.preopened_dir(files, "/", FsPerms::ReadOnly)?;
@@ -83,6 +89,7 @@ pub struct HostState {
     table: ResourceTable,
     hooks: Box<dyn WasiHttpHooks>,
     settings: Arc<InstanceSettings>,
+    span: CurrentSpan,
     local: Local,
     meter: Meter,
     memory: MemoryLimiter,
@@ -93,13 +100,15 @@ impl HostState {
     /// `hooks` decide what an outbound HTTP request of this instance may reach. An error when the app has as many
     /// instances as it may.
     pub fn new(settings: &Arc<InstanceSettings>, hooks: Box<dyn WasiHttpHooks>) -> wasmtime::Result<Self> {
-        Self::with_wasi(settings, hooks, |_| {})
+        Self::with_wasi(settings, hooks, CurrentSpan::default(), |_| {})
     }
 
-    /// The same, for a trigger that gives its guests more than the others do: arguments, an input.
+    /// The same, with the span that it works for, and for a trigger that gives its guests more than the others do: arguments,
+    /// an input.
     pub fn with_wasi(
         settings: &Arc<InstanceSettings>,
         hooks: Box<dyn WasiHttpHooks>,
+        span: CurrentSpan,
         more: impl FnOnce(&mut WasiCtxBuilder),
     ) -> wasmtime::Result<Self> {
         let Given {
@@ -107,7 +116,7 @@ impl HostState {
             meter,
             memory,
             place,
-        } = Given::new(settings)?;
+        } = Given::new(settings, &span)?;
         more(&mut wasi);
         Ok(Self {
             wasi: wasi.build(),
@@ -115,6 +124,7 @@ impl HostState {
             table: ResourceTable::new(),
             hooks,
             settings: settings.clone(),
+            span,
             local: Local::default(),
             meter,
             memory,
@@ -125,6 +135,11 @@ impl HostState {
     /// The settings of the component that this is an instance of.
     pub fn settings(&self) -> &InstanceSettings {
         &self.settings
+    }
+
+    /// The span that it works for at the moment.
+    pub fn span(&self) -> &CurrentSpan {
+        &self.span
     }
 
     /// What the interface `T` took from the component when the app was prepared: one for all instances.

@@ -1,21 +1,20 @@
-//! What guests print, line by line into the log.
+//! What guests print, line by line into the app's files and the daemon's log.
 
 use std::io::Write;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use governor::{DefaultDirectRateLimiter, Quota};
+use opentelemetry::Context;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 use super::limits::InstanceLimits;
 use super::overruns::Reason;
-
-/// A line longer than this many bytes is logged in pieces, so that a guest that never ends a line
-/// can't fill the host's memory.
-const MAX_LINE: usize = 8 << 10;
+use crate::logs::{ComponentLog, MAX_LINE, Stream};
+use crate::telemetry::CurrentSpan;
 
 /// How much the guests of one app may print.
 #[derive(Debug)]
@@ -41,20 +40,17 @@ impl OutputRate {
     }
 }
 
-/// Which of its two outputs a guest wrote to.
-#[derive(Clone, Copy)]
-pub(super) enum Output {
-    Stdout,
-    Stderr,
-}
-
 /// One output of one component.
 #[derive(Clone)]
 pub(super) struct GuestOutput {
     pub(super) app: Arc<str>,
     pub(super) component: Arc<str>,
     pub(super) limits: InstanceLimits,
-    pub(super) output: Output,
+    pub(super) stream: Stream,
+    /// `None`: the daemon's log alone.
+    pub(super) log: Option<ComponentLog>,
+    /// What it is printed for.
+    pub(super) span: CurrentSpan,
 }
 
 impl IsTerminal for GuestOutput {
@@ -84,7 +80,9 @@ impl LineLog {
             app,
             component,
             limits,
-            output,
+            stream,
+            log,
+            span,
         } = &self.output;
         if let Some(rate) = &limits.output
             && !rate.allows(self.line.len())
@@ -93,14 +91,13 @@ impl LineLog {
             self.line.clear();
             return;
         }
-        let line = String::from_utf8_lossy(&self.line);
-        match output {
-            Output::Stdout => {
-                tracing::info!(target: "guest", %app, %component, stream = "stdout", "{}", line.trim_end())
-            }
-            Output::Stderr => {
-                tracing::info!(target: "guest", %app, %component, stream = "stderr", "{}", line.trim_end())
-            }
+        if let Some(log) = log {
+            log.write(*stream, &self.line);
+        }
+        if log.as_ref().is_none_or(|log| log.target().has_log()) {
+            let _in_span = span.get().map(Context::attach);
+            let line = String::from_utf8_lossy(&self.line);
+            tracing::info!(target: "guest", %app, %component, stream = stream.name(), "{}", line.trim_end());
         }
         self.line.clear();
     }
@@ -127,17 +124,17 @@ impl Write for LineLog {
 impl AsyncWrite for LineLog {
     fn poll_write(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        _: &mut std::task::Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
         Poll::Ready(self.write(bytes))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }
@@ -173,7 +170,9 @@ mod tests {
                 app: "app".into(),
                 component: "c".into(),
                 limits: limits.clone(),
-                output: Output::Stdout,
+                stream: Stream::Stdout,
+                log: None,
+                span: CurrentSpan::default(),
             },
             line: Vec::new(),
         };

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{KeyValueStore, RuntimeConfig, SqliteDatabase, VariablesProvider};
 
 impl RuntimeConfig {
-    /// This app's own configuration over the daemon's: an app's label, table or value wins, its lists come first.
+    /// This app's own configuration over the daemon's: an app's label, table or value wins, its lists come first. `log_dir`
+    /// stays the app's own: the daemon's is for all apps, and each has a directory below it.
     pub fn over(mut self, daemon: &RuntimeConfig) -> RuntimeConfig {
         for (label, store) in &daemon.key_value_stores {
             self.key_value_stores
@@ -58,7 +59,6 @@ impl RuntimeConfig {
         self.outbound_http = self.outbound_http.or_else(|| daemon.outbound_http.clone());
         self.llm_compute = self.llm_compute.or_else(|| daemon.llm_compute.clone());
         self.state_dir = self.state_dir.or_else(|| daemon.state_dir.clone());
-        self.log_dir = self.log_dir.or_else(|| daemon.log_dir.clone());
         self
     }
 

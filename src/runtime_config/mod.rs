@@ -21,7 +21,7 @@ use crate::variables::Secret;
 pub struct RuntimeConfig {
     /// Instead of the app file's `state_dir`.
     pub state_dir: Option<PathBuf>,
-    /// Where guests' output is to be kept. Without effect: it goes to the log, and each start says so.
+    /// Where the files are that guests print to; the daemon's has a directory for each app.
     pub log_dir: Option<PathBuf>,
     /// Bytes that one linear memory may have.
     pub max_instance_memory: Option<usize>,

@@ -13,6 +13,7 @@ use crate::control::{Inspected, conflicts, inspect, inspect_list};
 use crate::host::{self, Host};
 use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts, local_problems};
 use crate::loader::Loader;
+use crate::logs::{GuestLogSettings, GuestLogTarget, GuestLogs};
 use crate::manifest::{Limits, ManifestError, Place, place_of};
 use crate::net::HttpClient;
 use crate::oci::{Progress, Resolutions};
@@ -78,6 +79,12 @@ impl Problem {
         Self::new(place, message)
     }
 }
+
+/// Guests are instantiated, and what they print is nobody's.
+const NO_LOGS: GuestLogSettings = GuestLogSettings {
+    to: GuestLogTarget::None,
+    size: 0,
+};
 
 /// Checks files, each as a daemon would read it, all of them together, and what they name. Gives every file once, in order.
 ///
@@ -204,7 +211,7 @@ impl Trial {
             resolutions: Resolutions::open(&scratch.path().join("references"))?,
             loader: Loader::new(&runtime, store.clone())?,
             runtime,
-            host: Arc::new(Host::default()),
+            host: Arc::new(Host::new(None)),
             client: HttpClient::with_system_roots(),
             runtime_config: runtime_config
                 .as_deref()
@@ -214,6 +221,7 @@ impl Trial {
             listeners,
             tls: TlsParts::new(acme, HashMap::new()),
             kinds: Kinds::default(),
+            logs: GuestLogs::start(NO_LOGS)?,
             state_root,
             shared_variables,
             pins: Pins::new(store, scratch.path().display().to_string()),

@@ -13,6 +13,7 @@ use super::guest::{AppInput, Guest, Life};
 use crate::app::{AppError, Component, LockedApp};
 use crate::runtime::Runtime;
 use crate::tasks;
+use crate::telemetry;
 
 /// The kind of trigger that this room runs.
 pub const KIND: &str = "command";
@@ -128,7 +129,8 @@ pub fn start(app: CommandApp) -> Running<CommandOutcome> {
 /// Its arguments are its name alone; its input is empty.
 async fn run(guest: &Guest, command: &CommandGuest) -> CommandOutcome {
     let (app, component) = (&guest.settings.app, &guest.settings.component);
-    let ended = command.run(guest, 0, |wasi| {
+    let span = telemetry::execution(app, component);
+    let ended = command.run(guest, 0, span, |wasi| {
         wasi.arg(component);
     });
     match ended.await {

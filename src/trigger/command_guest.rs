@@ -1,6 +1,7 @@
 //! A guest that is run from beginning to end, for the Wagi executor (`docs/contract/http-trigger.md §6.3`) and the trigger
 //! `command` (`docs/contract/triggers.md §5`).
 
+use opentelemetry::Context;
 use wasmtime::error::Context as _;
 use wasmtime_wasi::p2::bindings::CommandPre as Command02Pre;
 use wasmtime_wasi::p3::bindings::CommandPre as Command03Pre;
@@ -9,6 +10,7 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 use super::guest::Guest;
 use crate::loader::{self, Code, CommandType, Compiled, LoadError};
 use crate::runtime::{CommandState, HostState, Runtime};
+use crate::telemetry::CurrentSpan;
 
 const START: &str = "_start";
 
@@ -71,17 +73,18 @@ impl CommandGuest {
         Ok(Self { kind })
     }
 
-    /// Runs it once. `more` is what this run is given beyond what every instance of the component is: arguments, an input,
+    /// Runs it once, for that span if there is one. `more` is what this run is given beyond what every instance of the component is: arguments, an input,
     /// another place for its output. An error is a trap, or an instance that could not be made.
     pub(crate) async fn run(
         &self,
         guest: &Guest,
         depth: u8,
+        span: Option<Context>,
         more: impl FnOnce(&mut WasiCtxBuilder),
     ) -> wasmtime::Result<Ended> {
         let ran = match &self.kind {
             Kind::Wasi02(pre) => {
-                let mut store = guest.store_with(depth, more)?;
+                let mut store = guest.store_with(depth, span, more)?;
                 let meter = store.data().meter().clone();
                 let run = async move {
                     let command = pre.instantiate_async(&mut store).await?;
@@ -90,7 +93,7 @@ impl CommandGuest {
                 meter.drive(Box::pin(run)).await
             }
             Kind::Wasi03(pre) => {
-                let mut store = guest.store_with(depth, more)?;
+                let mut store = guest.store_with(depth, span, more)?;
                 let meter = store.data().meter().clone();
                 let run = async move {
                     let command = pre.instantiate_async(&mut store).await?;
@@ -101,7 +104,7 @@ impl CommandGuest {
                 meter.drive(Box::pin(run)).await
             }
             Kind::Preview1(pre) => {
-                let state = CommandState::new(&guest.settings, more)?;
+                let state = CommandState::new(&guest.settings, &CurrentSpan::new(span), more)?;
                 let mut store = guest.runtime.command_store(state);
                 let meter = store.data().meter().clone();
                 let run = async move {
@@ -130,7 +133,7 @@ impl CommandGuest {
             Kind::Wasi02(pre) => guest.try_instantiate(pre.instance_pre()).await,
             Kind::Wasi03(pre) => guest.try_instantiate(pre.instance_pre()).await,
             Kind::Preview1(pre) => {
-                let state = CommandState::new(&guest.settings, |_| {})?;
+                let state = CommandState::new(&guest.settings, &CurrentSpan::default(), |_| {})?;
                 let mut store = guest.runtime.command_store(state);
                 let meter = store.data().meter().clone();
                 let made = pre.instantiate_async(&mut store).await.map(drop);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
+use opentelemetry::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wasmtime::Store;
@@ -16,6 +17,7 @@ use crate::host::{OutboundHttp, OutboundPermission};
 use crate::loader::LoadedComponent;
 use crate::net::HttpClients;
 use crate::runtime::{HostState, InstanceSettings, LocalDispatch, Runtime};
+use crate::telemetry::CurrentSpan;
 use crate::variables::Variables;
 
 /// One version of one app, as it was asked for.
@@ -70,24 +72,27 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// A store for an instance that answers at `depth` chained calls.
-    pub(crate) fn store(&self, depth: u8) -> wasmtime::Result<Store<HostState>> {
-        self.store_with(depth, |_| {})
+    /// A store for an instance that answers at `depth` chained calls, for that span if there is one.
+    pub(crate) fn store(&self, depth: u8, span: Option<Context>) -> wasmtime::Result<Store<HostState>> {
+        self.store_with(depth, span, |_| {})
     }
 
     /// The same, for a guest that is given more than the others: arguments, an input.
     pub(crate) fn store_with(
         &self,
         depth: u8,
+        span: Option<Context>,
         more: impl FnOnce(&mut WasiCtxBuilder),
     ) -> wasmtime::Result<Store<HostState>> {
-        let state = HostState::with_wasi(&self.settings, self.outbound.hooks(depth), more)?;
+        let span = CurrentSpan::new(span);
+        let hooks = self.outbound.hooks(depth, span.clone());
+        let state = HostState::with_wasi(&self.settings, hooks, span, more)?;
         Ok(self.runtime.store(state))
     }
 
     /// Makes one instance and throws it away: what can't be instantiated must not replace what works.
     pub(crate) async fn try_instantiate(&self, pre: &InstancePre<HostState>) -> wasmtime::Result<()> {
-        let mut store = self.store(0)?;
+        let mut store = self.store(0, None)?;
         let meter = store.data().meter().clone();
         let made = pre.instantiate_async(&mut store).await.map(drop);
         made.map_err(|error| meter.explain(error))

@@ -2,7 +2,8 @@
 
 use super::Otel;
 use super::bindings::wasi::otel::{logs, metrics, tracing as spans, types};
-use super::spans::{OpenSpans, no_span};
+use super::spans::{OpenSpans, no_span, outer};
+use crate::otlp::{Queue, Traces};
 use crate::runtime::HostState;
 
 impl types::Host for HostState {}
@@ -10,7 +11,11 @@ impl types::Host for HostState {}
 impl spans::Host for HostState {
     async fn on_start(&mut self, context: spans::SpanContext) -> wasmtime::Result<()> {
         match self.interface::<Otel>()?.traces() {
-            Some(_) => self.local::<OpenSpans>().begin(&context),
+            Some(_) => {
+                self.local::<OpenSpans>().begin(context)?;
+                self.enter_innermost();
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -21,6 +26,7 @@ impl spans::Host for HostState {
             return Ok(());
         };
         self.local::<OpenSpans>().end(&span.span_context)?;
+        self.enter_innermost();
         if let Some(ended) = otel.ended(span) {
             // What does not fit is counted there, and the guest can't do anything about it.
             let _ = queue.push(ended, &otel.budget);
@@ -29,7 +35,7 @@ impl spans::Host for HostState {
     }
 
     async fn outer_span_context(&mut self) -> wasmtime::Result<spans::SpanContext> {
-        Ok(no_span())
+        Ok(self.span().outer().map_or_else(no_span, |span| outer(&span)))
     }
 }
 
@@ -59,8 +65,16 @@ impl logs::Host for HostState {
     }
 }
 
+impl HostState {
+    /// What the host does from now on belongs to the guest's innermost span.
+    fn enter_innermost(&mut self) {
+        let innermost = self.local::<OpenSpans>().innermost();
+        self.span().within(innermost);
+    }
+}
+
 impl Otel {
-    fn traces(&self) -> Option<&super::queue::Queue<super::signal::Traces>> {
+    fn traces(&self) -> Option<&Queue<Traces>> {
         self.exporter.as_ref()?.traces.as_ref()
     }
 }

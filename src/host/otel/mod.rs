@@ -1,20 +1,15 @@
 //! `wasi:otel`: the spans, metrics and log records of guests, sent on to the operator's collector
 //! (`docs/contract/host-interfaces.md §6.3`, `docs/contract/runtime-config.md §8`).
 //!
-//! The way there: a guest's call, converted at once ([`spans`], [`metrics`], [`logs`]) and put into the bounded queue of
-//! its signal ([`queue`]), from which one task for each signal sends batches ([`transport`]). A guest never waits for the
-//! collector, and what does not fit is dropped and counted. Without a collector every call does nothing.
+//! A guest's call is converted at once ([`spans`], [`metrics`], [`logs`]) and put into the bounded queue of its signal
+//! ([`crate::otlp`]). A guest never waits for the collector, and what does not fit is dropped and counted. Without a collector
+//! every call does nothing.
 
 mod attributes;
-mod backends;
 mod guest;
 mod logs;
 mod metrics;
-mod queue;
-mod settings;
-mod signal;
 mod spans;
-mod transport;
 
 use std::sync::Arc;
 
@@ -23,9 +18,8 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
 
 use self::attributes::text;
-use self::backends::Exporter;
-pub(super) use self::backends::OtelBackends;
 use super::context::ComponentContext;
+use crate::otlp::Exporter;
 use crate::runtime::HostState;
 
 mod bindings {
@@ -55,8 +49,8 @@ pub(super) struct Otel {
 }
 
 impl Otel {
-    pub(super) fn of(context: &ComponentContext<'_>, backends: &OtelBackends) -> Self {
-        let exporter = backends.exporter();
+    pub(super) fn of(context: &ComponentContext<'_>, exporter: Option<&Arc<Exporter>>) -> Self {
+        let exporter = exporter.cloned();
         let mut defaults: Vec<_> = exporter
             .iter()
             .flat_map(|exporter| &exporter.resource)

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
@@ -19,17 +21,36 @@ const SAMPLED: u32 = 1;
 #[derive(Default)]
 pub(super) struct OpenSpans {
     ids: HashSet<[u8; 8]>,
+    /// In the order in which they were begun; some may have ended since.
+    begun: Vec<SpanContext>,
 }
 
 impl OpenSpans {
-    pub(super) fn begin(&mut self, context: &wit::SpanContext) -> wasmtime::Result<()> {
+    pub(super) fn begin(&mut self, context: wit::SpanContext) -> wasmtime::Result<()> {
         if self.ids.len() >= MAX_OPEN {
             return Err(wasmtime::format_err!(
                 "the instance has more than {MAX_OPEN} spans open"
             ));
         }
         self.ids.insert(span_id(&context.span_id));
+        // Those that have ended are at most as many as the others.
+        if self.begun.len() > 2 * self.ids.len() {
+            self.begun
+                .retain(|span| self.ids.contains(&span.span_id().to_bytes()));
+        }
+        self.begun.push(as_parent(context));
         Ok(())
+    }
+
+    /// Of those that have not ended, the one that was begun last.
+    pub(super) fn innermost(&mut self) -> Option<SpanContext> {
+        while let Some(last) = self.begun.last() {
+            if self.ids.contains(&last.span_id().to_bytes()) {
+                return Some(last.clone());
+            }
+            self.begun.pop();
+        }
+        None
     }
 
     pub(super) fn end(&mut self, context: &wit::SpanContext) -> wasmtime::Result<()> {
@@ -42,7 +63,22 @@ impl OpenSpans {
     }
 }
 
-/// What stands outside a guest's first span: the host has none of its own that a collector knows.
+/// A guest's span, for those that are below it.
+fn as_parent(context: wit::SpanContext) -> SpanContext {
+    let flags = match context.trace_flags.contains(wit::TraceFlags::SAMPLED) {
+        true => TraceFlags::SAMPLED,
+        false => TraceFlags::default(),
+    };
+    SpanContext::new(
+        TraceId::from_bytes(trace_id(&context.trace_id)),
+        SpanId::from_bytes(span_id(&context.span_id)),
+        flags,
+        false,
+        TraceState::from_key_value(context.trace_state).unwrap_or_default(),
+    )
+}
+
+/// What stands outside a guest's first span where the daemon has none of its own that a collector knows.
 pub(super) fn no_span() -> wit::SpanContext {
     wit::SpanContext {
         trace_id: "0".repeat(32),
@@ -50,6 +86,22 @@ pub(super) fn no_span() -> wit::SpanContext {
         trace_flags: wit::TraceFlags::empty(),
         is_remote: false,
         trace_state: Vec::new(),
+    }
+}
+
+/// The span of the request that the instance answers.
+pub(super) fn outer(span: &Context) -> wit::SpanContext {
+    let span = span.span();
+    let context = span.span_context();
+    wit::SpanContext {
+        trace_id: context.trace_id().to_string(),
+        span_id: context.span_id().to_string(),
+        trace_flags: match context.is_sampled() {
+            true => wit::TraceFlags::SAMPLED,
+            false => wit::TraceFlags::empty(),
+        },
+        is_remote: context.is_remote(),
+        trace_state: entries(&context.trace_state().header()),
     }
 }
 
@@ -134,6 +186,14 @@ fn state(entries: Vec<(String, String)>) -> String {
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     entries.join(",")
+}
+
+/// The other way round.
+fn entries(state: &str) -> Vec<(String, String)> {
+    let pairs = state.split(',').filter_map(|entry| entry.split_once('='));
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn status(status: wit::Status) -> Status {
@@ -242,8 +302,32 @@ mod tests {
         let mut open = OpenSpans::default();
         let context = context("b7ad6b7169203331", wit::TraceFlags::SAMPLED);
         assert!(open.end(&context).is_err());
-        open.begin(&context).unwrap();
+        open.begin(context.clone()).unwrap();
         open.end(&context).unwrap();
         assert!(open.end(&context).is_err());
+    }
+
+    #[test]
+    fn the_innermost_span_is_the_last_that_has_not_ended() {
+        let mut open = OpenSpans::default();
+        let span = |number: u64| context(&format!("{number:016x}"), wit::TraceFlags::SAMPLED);
+        let innermost = |open: &mut OpenSpans| open.innermost().map(|span| span.span_id().to_string());
+        for number in 1..=3 {
+            open.begin(span(number)).unwrap();
+        }
+        open.end(&span(2)).unwrap();
+        assert_eq!(innermost(&mut open), Some(span(3).span_id));
+        open.end(&span(3)).unwrap();
+        assert_eq!(innermost(&mut open), Some(span(1).span_id));
+        open.end(&span(1)).unwrap();
+        assert_eq!(innermost(&mut open), None);
+
+        open.begin(span(1000)).unwrap();
+        for number in 1001..2000 {
+            open.begin(span(number)).unwrap();
+            open.end(&span(number - 1)).unwrap();
+        }
+        assert!(open.begun.len() < 10, "{}", open.begun.len());
+        assert_eq!(innermost(&mut open), Some(span(1999).span_id));
     }
 }

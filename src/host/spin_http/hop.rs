@@ -14,7 +14,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::bindings::fermyon::spin::http_types as wit;
 use super::whole;
 use crate::host::http::Target;
-use crate::host::percent;
+use crate::net::percent;
 
 /// What a request to the app itself begins with.
 pub(super) const SELF_PREFIX: char = '/';

@@ -59,6 +59,7 @@ async fn get(uri: &str) -> (Result<Response, HttpError>, Vec<String>) {
         files: None,
         places: Arc::new(Semaphore::new(1)),
         interfaces: Arc::new(interfaces),
+        log: None,
         limits: crate::runtime::InstanceLimits::default(),
     });
     let asked = Asked::default();

@@ -82,6 +82,7 @@ fn instance(sqlite: Sqlite) -> HostState {
         files: None,
         places: Arc::new(Semaphore::new(1)),
         interfaces: Arc::new(interfaces),
+        log: None,
         limits: crate::runtime::InstanceLimits::default(),
     };
     HostState::new(&Arc::new(settings), Box::new(NoHttp)).unwrap()

@@ -8,6 +8,7 @@ use wasmtime::Store;
 
 use crate::runtime::HostState;
 use crate::tasks;
+use crate::telemetry;
 use crate::trigger::guest::{Guest, Life};
 
 /// What a guest said to its event: what it returns, or the error of its own kind in words.
@@ -32,7 +33,8 @@ where
     F: Future<Output = Called<T>> + Send + 'static,
 {
     let (app, component) = (&guest.settings.app, &guest.settings.component);
-    let store = match guest.store(0) {
+    let span = telemetry::execution(app, component);
+    let store = match guest.store(0, span) {
         Ok(store) => store,
         Err(error) => {
             tracing::error!(%app, %component, error = format!("{error:#}"), "an event finds no instance");

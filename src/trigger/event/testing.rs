@@ -176,6 +176,7 @@ impl Stage {
                 files: None,
                 places: Arc::new(Semaphore::new(10)),
                 interfaces: Arc::new(Interfaces::default()),
+                log: None,
                 limits: crate::runtime::InstanceLimits::default(),
             }),
             permission: Arc::new(permission),

@@ -27,6 +27,7 @@ use super::static_response::StaticResponse;
 use super::timeouts::TimedBody;
 use crate::net::Site;
 use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH, Reason};
+use crate::telemetry;
 use crate::trigger::guest::{Guest, Life};
 
 /// Paths that the host answers itself.
@@ -250,7 +251,12 @@ impl HttpApp {
             request.extensions_mut().insert(PathMatches(matches.collect()));
         }
         let method = request.method().clone();
-        let mut client = ClientGuard::new(self.parts.id.clone(), request_id.clone());
+        let span = request.extensions_mut().remove();
+        if let Some(span) = &span {
+            let route = route.map(RouteMatch::matched_route);
+            telemetry::routed(span, &method, route, component);
+        }
+        let mut client = ClientGuard::new(self.parts.id.clone(), request_id.clone(), span);
         let ending = self.ending(request.extensions_mut().remove(), depth);
         let deadline = ending.deadline();
         let mut ended = ending.wait();

@@ -19,6 +19,9 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::ending::Ended;
 use super::request_id::RequestId;
 
+/// Where in a trace a request is.
+type Span = opentelemetry::Context;
+
 /// Watches over one exchange: knows when the client is gone before it has had the whole response.
 ///
 /// It travels from the request's handler into the response's body; whoever holds it when it is dropped
@@ -31,13 +34,14 @@ pub(super) struct ClientGuard {
 
 impl ClientGuard {
     /// For one request of an app; requests of guests have no name, unless they carry on that of a client's.
-    pub(super) fn new(app: Arc<str>, request_id: Option<RequestId>) -> Self {
+    pub(super) fn new(app: Arc<str>, request_id: Option<RequestId>, span: Option<Span>) -> Self {
         Self {
             watch: ClientWatch {
                 gone: CancellationToken::new(),
                 cut_off: Arc::default(),
                 server: Arc::default(),
                 request_id,
+                span,
             },
             app,
             complete: false,
@@ -96,6 +100,7 @@ pub(super) struct ClientWatch {
     cut_off: Arc<AtomicBool>,
     server: Arc<Mutex<Server>>,
     request_id: Option<RequestId>,
+    span: Option<Span>,
 }
 
 /// Who serves an exchange.
@@ -110,6 +115,11 @@ enum Server {
 impl ClientWatch {
     pub(super) fn request_id(&self) -> Option<&RequestId> {
         self.request_id.as_ref()
+    }
+
+    /// The request's, if there are spans.
+    pub(super) fn span(&self) -> Option<Span> {
+        self.span.clone()
     }
 
     /// Cancelled when the client has gone; never when it got all of the response.
@@ -341,7 +351,7 @@ mod tests {
     use super::*;
 
     fn guard() -> ClientGuard {
-        ClientGuard::new("app".into(), None)
+        ClientGuard::new("app".into(), None, None)
     }
 
     #[tokio::test]

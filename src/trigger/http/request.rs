@@ -18,6 +18,7 @@ use super::respond::{self, GOING, Refusal, explain, refuse};
 use super::streams::Pieces;
 use super::timeouts::{InFlight, Pace, TimedBody};
 use super::tls::location;
+use crate::telemetry::{self, RequestTelemetry};
 
 /// What clients are told whose handshake was for a host that demands other certificates.
 const OTHER_AUTHORITY: &str =
@@ -48,17 +49,33 @@ pub(super) fn respond(
         Ok(facts) => begin(facts),
         Err(_) => begin(&client.of_request(ready)),
     };
+    let mut told = match &facts {
+        Ok(facts) => telemetry::request(&request, &facts.scheme, facts.client),
+        Err(_) => telemetry::request(&request, &client.scheme, client.peer),
+    };
+    if let Some(span) = told.as_ref().and_then(|told| told.span()) {
+        request.extensions_mut().insert(span.clone());
+    }
     let (method, version) = (request.method().clone(), request.version());
     async move {
         let mut response = match facts {
-            Ok(facts) => answer(&listener, request, &client, &facts, record.as_mut()).await,
+            Ok(facts) => {
+                answer(
+                    &listener,
+                    request,
+                    &client,
+                    &facts,
+                    (record.as_mut(), told.as_deref_mut()),
+                )
+                .await
+            }
             Err(unbelievable) => {
                 let path = request.uri().path();
                 explain(Refusal::BadRequest, &unbelievable.to_string(), path)
             }
         };
         response.headers_mut().insert(REQUEST_ID, id.value());
-        let response = Outgoing::wrap(response, record, in_flight);
+        let response = Outgoing::wrap(response, record, told, in_flight);
         Ok(match version {
             Version::HTTP_2 => for_stream(response, &method),
             _ => response.map(Pieces::of),
@@ -88,7 +105,7 @@ async fn answer(
     request: Request<Incoming>,
     client: &ClientFacts,
     facts: &RequestFacts,
-    mut record: Option<&mut Record>,
+    (mut record, mut told): (Option<&mut Record>, Option<&mut RequestTelemetry>),
 ) -> Response<WasiBody> {
     // Before any app: the authority looks where the name leads, whatever is there.
     if let Some(answer) = listener.shared.challenges.request(request.uri().path()) {
@@ -105,6 +122,9 @@ async fn answer(
         };
         if let Some(record) = &mut record {
             record.served_by(place.app.shared_id());
+        }
+        if let Some(told) = &mut told {
+            told.served_by(place.app.shared_id());
         }
         // An app that is being drained has been replaced, or its place is being taken away.
         if drained.as_ref().is_some_and(|old| Arc::ptr_eq(&place, old)) {

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::AccessLog;
 use super::line::Entry;
+use crate::telemetry::RequestTelemetry;
 use crate::trigger::http::timeouts::InFlight;
 
 /// The line of a request, written when this is dropped: at the end of its response, or when the client leaves before.
@@ -64,6 +65,7 @@ impl Drop for Record {
 pub(in crate::trigger::http) struct Outgoing {
     // In this order: what waits for the end of the response finds its line said.
     record: Option<Record>,
+    _told: Option<Box<RequestTelemetry>>,
     body: WasiBody,
     _in_flight: InFlight,
 }
@@ -72,13 +74,18 @@ impl Outgoing {
     pub(in crate::trigger::http) fn wrap(
         response: Response<WasiBody>,
         mut record: Option<Record>,
+        mut told: Option<Box<RequestTelemetry>>,
         in_flight: InFlight,
     ) -> Response<Self> {
         if let Some(record) = &mut record {
             record.answered(response.status());
         }
+        if let Some(told) = &mut told {
+            told.answered(response.status());
+        }
         response.map(|body| Self {
             record,
+            _told: told,
             body,
             _in_flight: in_flight,
         })

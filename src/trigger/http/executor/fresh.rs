@@ -48,7 +48,7 @@ impl FreshInstances {
         depth: u8,
         client: ClientWatch,
     ) -> Result<Response<WasiBody>, GuestError> {
-        let store = guest.store(depth).map_err(GuestError::of_engine)?;
+        let store = guest.store(depth, client.span()).map_err(GuestError::of_engine)?;
         let (response, mut responded) = oneshot::channel();
         let (gone, request_id) = (client.gone(), client.request_id().cloned());
         let meter = store.data().meter().clone();

@@ -21,12 +21,13 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use super::GuestError;
 use crate::runtime::{HostState, MAX_CHAIN_DEPTH, Meter};
+use crate::telemetry;
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::{ClientWatch, Clients};
 
 /// Requests that one instance may serve in all.
 const MAX_REQUESTS: usize = 128;
-/// Requests that one instance may serve at once.
+/// Requests that one instance may serve at once, where it need not be known which of them it is at.
 const MAX_CONCURRENT_REQUESTS: usize = 16;
 /// How long an instance without work is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -113,7 +114,7 @@ impl HandlerState for Pool {
     type WorkerState = Worker;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<HostState, Expiration, Worker>> {
-        let mut store = self.guest.store(self.depth)?;
+        let mut store = self.guest.store(self.depth, None)?;
         let meter = store.data().meter().clone();
         let service = self.pre.instantiate_async(&mut store).await;
         let service = service.map_err(|error| meter.explain(error))?;
@@ -134,6 +135,11 @@ impl HandlerState for Pool {
                 clients,
                 meter,
                 max_requests: self.max_requests,
+                max_concurrent: match telemetry::is_traced() {
+                    // What it sends belongs to the request that it has.
+                    true => 1,
+                    false => MAX_CONCURRENT_REQUESTS,
+                },
                 _in_flight: self.guest.life.in_flight.token(),
             },
         })
@@ -146,6 +152,7 @@ struct Worker {
     clients: Arc<Clients>,
     meter: Meter,
     max_requests: usize,
+    max_concurrent: usize,
     _in_flight: TaskTrackerToken,
 }
 
@@ -158,7 +165,7 @@ impl WorkerState for Worker {
         self.meter.pause();
         if total >= self.max_requests || self.clients.any_left() {
             ShouldAccept::Never
-        } else if concurrent >= MAX_CONCURRENT_REQUESTS {
+        } else if concurrent >= self.max_concurrent {
             ShouldAccept::No
         } else {
             ShouldAccept::Yes
@@ -167,11 +174,12 @@ impl WorkerState for Worker {
 
     fn on_request_start(
         &self,
-        _: StoreContextMut<'_, HostState>,
+        store: StoreContextMut<'_, HostState>,
         client: ClientWatch,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
         client.served_by(&self.clients);
+        store.data().span().set(client.span());
         self.meter.request(self.clients.waiting());
         Box::pin(client.gone().cancelled_owned())
     }

@@ -56,10 +56,10 @@ impl WagiInstances {
 
         let output = MemoryOutputPipe::new(MAX_HELD);
         let stdout = output.clone();
-        let (command, running) = (self.command.clone(), guest.clone());
+        let (command, running, span) = (self.command.clone(), guest.clone(), client.span());
         let run = async move {
             command
-                .run(&running, depth, |wasi| {
+                .run(&running, depth, span, |wasi| {
                     wasi.args(&arguments)
                         .envs(&environment)
                         .stdin(MemoryInputPipe::new(body))

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 use super::transport::GrpcClient;
 
 /// One of the three kinds of telemetry.
-pub(super) trait Signal: Send + Sync + 'static {
+pub(crate) trait Signal: Send + Sync + 'static {
     /// As it is logged.
     const NAME: &'static str;
     /// What a guest's call becomes.
@@ -40,9 +40,9 @@ pub(super) trait Signal: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response<Self::Answer>, Status>> + Send;
 }
 
-pub(super) enum Traces {}
-pub(super) enum Metrics {}
-pub(super) enum Logs {}
+pub(crate) enum Traces {}
+pub(crate) enum Metrics {}
+pub(crate) enum Logs {}
 
 impl Signal for Traces {
     const NAME: &'static str = "traces";

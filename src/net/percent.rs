@@ -1,7 +1,7 @@
 //! Percent-encoding, read.
 
 /// The bytes that `text` stands for; a `%` without two digits after it stands for itself.
-pub(super) fn decoded(text: &str) -> Vec<u8> {
+pub(crate) fn decoded(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

@@ -25,12 +25,12 @@ const MAX_ANSWER: usize = 64 << 10;
 const LONGEST_WISH: Duration = Duration::from_secs(60);
 
 /// An HTTP/2 client below gRPC.
-pub(super) type GrpcClient = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
+pub(crate) type GrpcClient = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
 
 /// The way to the collector, for one signal.
 // One for each signal of the process: its size is nobody's burden.
 #[allow(clippy::large_enum_variant)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Http {
         client: reqwest::Client,
         destination: Destination,
@@ -44,7 +44,7 @@ pub(super) enum Transport {
 
 /// Why a batch was not taken.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
+pub(crate) enum SendError {
     /// Worth another try, perhaps not before some time.
     #[error("{reason}")]
     Later { reason: String, after: Option<Duration> },
@@ -63,7 +63,7 @@ impl SendError {
 
 /// Why a transport can't be made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TransportError {
+pub(crate) enum TransportError {
     #[error("no HTTP client can be made")]
     Client(#[from] reqwest::Error),
     #[error("the collector's address can't be used")]
@@ -72,7 +72,7 @@ pub(super) enum TransportError {
 
 impl Transport {
     /// Connects to nothing yet.
-    pub(super) fn new(destination: Destination) -> Result<Self, TransportError> {
+    pub(crate) fn new(destination: Destination) -> Result<Self, TransportError> {
         let tls = tls_client_config().as_ref().clone();
         Ok(match destination.protocol {
             Protocol::HttpProtobuf => {
@@ -106,7 +106,7 @@ impl Transport {
         })
     }
 
-    pub(super) async fn send<S: Signal>(&self, batch: &S::Batch) -> Result<S::Answer, SendError> {
+    pub(crate) async fn send<S: Signal>(&self, batch: &S::Batch) -> Result<S::Answer, SendError> {
         match self {
             Self::Http { client, destination } => {
                 let request = client

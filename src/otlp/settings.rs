@@ -5,34 +5,34 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::host::percent;
+use crate::net::percent;
 
 /// How long one try to hand over a batch may take, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where each signal goes; `None` for one that nobody wants.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
-    pub(super) traces: Option<Destination>,
-    pub(super) metrics: Option<Destination>,
-    pub(super) logs: Option<Destination>,
+pub(crate) struct Settings {
+    pub(crate) traces: Option<Destination>,
+    pub(crate) metrics: Option<Destination>,
+    pub(crate) logs: Option<Destination>,
     /// Attributes of everything that is sent.
-    pub(super) resource: Vec<(String, String)>,
+    pub(crate) resource: Vec<(String, String)>,
 }
 
 /// A collector, for one signal.
 #[derive(Debug, Clone)]
-pub(super) struct Destination {
-    pub(super) protocol: Protocol,
+pub(crate) struct Destination {
+    pub(crate) protocol: Protocol,
     /// For HTTP the whole address; for gRPC scheme, host and port.
-    pub(super) url: Url,
+    pub(crate) url: Url,
     /// Their values are marked as sensitive.
-    pub(super) headers: HeaderMap,
-    pub(super) timeout: Duration,
+    pub(crate) headers: HeaderMap,
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub(crate) enum Protocol {
     HttpProtobuf,
     Grpc,
 }
@@ -40,7 +40,7 @@ pub(super) enum Protocol {
 /// A variable with a value that can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {variable}: {reason}")]
-pub(super) struct SettingError {
+pub(crate) struct SettingError {
     variable: String,
     reason: String,
 }
@@ -56,7 +56,7 @@ impl SettingError {
 
 impl Settings {
     /// `variable` reads the environment. An empty value means the same as none.
-    pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         if variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(Self::default());
@@ -85,6 +85,9 @@ fn destination(
     variable: &impl Fn(&str) -> Option<String>,
     signal: &str,
 ) -> Result<Option<Destination>, SettingError> {
+    if variable(&format!("OTEL_{signal}_EXPORTER")).is_some_and(|exporter| exporter.trim() == "none") {
+        return Ok(None);
+    }
     // The signal's own variable goes before the general one.
     let find = |what: &str| {
         let names = [
@@ -233,6 +236,17 @@ mod tests {
             ("OTEL_SDK_DISABLED", "TRUE"),
         ]);
         assert!(settings.unwrap().traces.is_none());
+    }
+
+    #[test]
+    fn one_signal_can_be_switched_off() {
+        let settings = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+        ])
+        .unwrap();
+        assert!(settings.metrics.is_none() && settings.logs.is_some());
     }
 
     #[test]

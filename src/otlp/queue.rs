@@ -25,7 +25,7 @@ const RETRIES: usize = 5;
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
 /// The way into the queue of one signal. The task ends, having sent what waits, when the last one is dropped.
-pub(super) struct Queue<S: Signal> {
+pub(crate) struct Queue<S: Signal> {
     sender: mpsc::UnboundedSender<Message<S::Item>>,
     places: Arc<Semaphore>,
     dropped: Arc<AtomicU64>,
@@ -42,14 +42,14 @@ enum Message<I> {
     Flush(oneshot::Sender<()>),
 }
 
-/// A guest's data did not fit.
+/// Some data did not fit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the collector does not keep up: too much telemetry waits for it")]
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl<S: Signal> Queue<S> {
     /// Begins the task.
-    pub(super) fn start(transport: Transport) -> Self {
+    pub(crate) fn start(transport: Transport) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let dropped = Arc::new(AtomicU64::new(0));
         let worker = Worker::<S> {
@@ -58,7 +58,7 @@ impl<S: Signal> Queue<S> {
             dropped: dropped.clone(),
         };
         // It ends with the queue, and nobody waits for it but `flush`.
-        drop(tasks::spawn("telemetry of guests", worker.run()));
+        drop(tasks::spawn("telemetry", worker.run()));
         Self {
             sender,
             places: Arc::new(Semaphore::new(MAX_WAITING)),
@@ -67,7 +67,7 @@ impl<S: Signal> Queue<S> {
     }
 
     /// Never waits. `budget` is what the item's component may have waiting, in bytes.
-    pub(super) fn push(&self, item: S::Item, budget: &Arc<Semaphore>) -> Result<(), Full> {
+    pub(crate) fn push(&self, item: S::Item, budget: &Arc<Semaphore>) -> Result<(), Full> {
         let bytes = item.encoded_len() + OVERHEAD;
         let message = u32::try_from(bytes).ok().and_then(|wanted| {
             let own = budget.clone().try_acquire_many_owned(wanted).ok()?;
@@ -89,7 +89,7 @@ impl<S: Signal> Queue<S> {
     }
 
     /// Waits until what waits now was sent or given up.
-    pub(super) async fn flush(&self) {
+    pub(crate) async fn flush(&self) {
         let (done, wait) = oneshot::channel();
         if self.sender.send(Message::Flush(done)).is_ok() {
             // An error means that the task is gone, and the queue with it.
@@ -170,7 +170,7 @@ impl<S: Signal> Worker<S> {
             signal = S::NAME,
             items = gathered.items,
             reason,
-            "telemetry of guests could not be sent"
+            "telemetry could not be sent"
         );
     }
 
@@ -182,7 +182,7 @@ impl<S: Signal> Worker<S> {
                 signal = S::NAME,
                 rejected,
                 reason,
-                "the collector did not take all telemetry of guests"
+                "the collector did not take all telemetry"
             );
         }
     }
@@ -193,7 +193,7 @@ impl<S: Signal> Worker<S> {
             tracing::warn!(
                 signal = S::NAME,
                 dropped,
-                "telemetry of guests was dropped, as too much was waiting"
+                "telemetry was dropped, as too much was waiting"
             );
         }
     }
