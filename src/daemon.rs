@@ -17,11 +17,12 @@ use crate::cli::Bars;
 use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOptions};
 use crate::host::{self, Host};
 use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts};
-use crate::loader::Loader;
+use crate::loader::{CompileCounts, Loader};
 use crate::logs::{GuestLogSettings, GuestLogs};
 use crate::manifest::{Address, Limits};
-use crate::net::{HttpClient, KeyPairFiles};
-use crate::oci::{LogProgress, Policy, Progress, Puller, PullerConfig, Resolutions, Store};
+use crate::metrics::Apps;
+use crate::net::{CertificateFiles, HttpClient, KeyPairFiles};
+use crate::oci::{FetchCounts, LogProgress, Policy, Progress, Puller, PullerConfig, Resolutions, Store};
 use crate::otlp::{DaemonTelemetry, Exporter};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
@@ -62,6 +63,8 @@ pub struct Settings {
     /// For every app.
     pub limits: Limits,
     pub socket: Option<PathBuf>,
+    /// Where others than the daemon's user may ask.
+    pub admin_address: Option<admin::AddressSettings>,
     /// For every listener.
     pub http: HttpSettings,
     pub access_log: Option<AccessLogSettings>,
@@ -158,7 +161,13 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         access: access_log,
         guests: GuestLogs::start(settings.guest_log).context("the log files of guests can't be written")?,
     };
-    let launcher = launcher(&settings, &directories, host, &logs, &ending)?;
+    let files = CertificateFiles::default();
+    let Launching {
+        launcher,
+        apps,
+        fetches,
+        compiles,
+    } = launcher(&settings, &directories, host, &logs, &files, &ending)?;
 
     let rescan = Arc::new(Notify::new());
     let updates = match &settings.source {
@@ -193,14 +202,16 @@ async fn run(settings: Settings) -> Result<ExitCode> {
             socket
         }
     };
-    let admin = admin::serve(
-        socket,
+    let sources = admin::Sources {
         status,
-        supervisor.clone(),
-        ending.lame_duck().clone(),
-        logs.guests.clone(),
-    )
-    .await?;
+        supervisor: supervisor.clone(),
+        lame_duck: ending.lame_duck().clone(),
+        apps,
+        fetches,
+        compiles,
+        guests: logs.guests.clone(),
+    };
+    let admin = admin::serve(sources, socket, settings.admin_address.clone(), &files).await?;
     tasks::spawn(
         "signals",
         listen_to_signals(ending.clone(), rescan, logs.clone())?,
@@ -311,13 +322,22 @@ fn of_user(directory: Option<PathBuf>, option: &str) -> Result<PathBuf> {
     directory.map(|directory| directory.join(PROGRAM))
 }
 
+/// What launches apps, and what it counts.
+struct Launching {
+    launcher: AppLauncher,
+    apps: Apps,
+    fetches: FetchCounts,
+    compiles: CompileCounts,
+}
+
 fn launcher(
     settings: &Settings,
     directories: &Directories,
     host: Arc<Host>,
     logs: &Logs,
+    files: &CertificateFiles,
     ending: &Ending,
-) -> Result<AppLauncher> {
+) -> Result<Launching> {
     let store = Store::open(&directories.cache)?;
     let progress: Arc<dyn Progress> = match telemetry::bars() {
         Some(bars) => Arc::new(Bars::new(bars)),
@@ -349,7 +369,12 @@ fn launcher(
     tasks::spawn("idle code", loader.residents().clone().keep_tidy());
     let pins = Pins::new(store, directories.data.display().to_string());
     pins.keep_store_below(settings.cache_size);
-    Ok(AppLauncher::new(Parts {
+    let (apps, fetches, compiles) = (
+        Apps::default(),
+        puller.counts().clone(),
+        loader.compiles().clone(),
+    );
+    let launcher = AppLauncher::new(Parts {
         puller,
         resolutions,
         loader,
@@ -358,14 +383,21 @@ fn launcher(
         client: HttpClient::with_system_roots(),
         runtime_config,
         listeners: Listeners::new(settings.http.clone(), logs.access.clone(), &acme, ending),
-        tls: TlsParts::new(acme, settings.tls.addresses.clone()),
+        tls: TlsParts::new(files.clone(), acme, settings.tls.addresses.clone()),
         kinds: Kinds::default(),
         logs: logs.guests.clone(),
         state_root: settings.state_root.clone(),
         shared_variables: settings.shared_variables,
         pins,
         limits: settings.limits.clone().over(&Limits::built_in()),
-    }))
+        metrics: apps.clone(),
+    });
+    Ok(Launching {
+        launcher,
+        apps,
+        fetches,
+        compiles,
+    })
 }
 
 /// SIGTERM and SIGINT end the process step by step; SIGHUP reads the source, and opens logs, again.

@@ -22,8 +22,10 @@
 //! | [`otlp`] | the way to the operator's collector, for what guests tell and what the daemon tells | who tells it |
 //! | [`variables`] | templates and the values behind them | wasm |
 //! | [`runtime`] | the one engine, the linker, the store's data, what instances may use, the epoch clock | sockets, registries |
-//! | [`admin`] | read-only views of the status, and the few commands an operator needs | how apps run |
+//! | [`admin`] | views of the status and of what is counted, and the few commands an operator needs | how apps run |
 //! | [`logs`] | files of lines and the threads that write them; what guests print, by app and component | who prints it |
+//! | [`metrics`] | what is counted of each app, in plain atomics | who reads it |
+//! | [`problem`] | what a refused request is answered with (RFC 9457) | |
 //! | [`errors`] | an error and its causes in one line | |
 //! | [`tasks`] | named spawn, the tokens for lame duck, drain and force | |
 //! | [`telemetry`] | the log subscriber, counts of what would be logged too often, what is told of requests | where it is sent |
@@ -40,7 +42,8 @@
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
 //! | the writer of the access log, a thread | [`trigger::http::AccessLog`] | at the end of the process |
 //! | the writer of what guests print, a thread | [`logs::GuestLogs`] | at the end of the process |
-//! | one that looks at all files for TLS; one for each name that certificates are ordered for | [`trigger::http::tls`] | with the process; when no app has the name |
+//! | one that looks at all files for TLS | [`net`] | with the process |
+//! | one for each name that certificates are ordered for | [`trigger::http::tls`] | when no app has the name |
 //! | what is wrong with an app's TLS: one that joins it, one that tells the supervisor | [`trigger::http::tls`], the supervisor | with that run |
 //! | one for each subscription (Redis, MQTT, SQS) and each app's schedules | its slot in [`trigger`] | when no version of the app is behind it |
 //! | one for each connection to a database or broker | its pool in [`host`] | with the connection |
@@ -48,7 +51,8 @@
 //! | one that sends telemetry, for each signal; one that adds up metrics, a thread | [`otlp::Exporter`], [`otlp::DaemonTelemetry`] | with the process |
 //! | pruning | [`launch::Pins`] | with the process |
 //! | one that lets go of code that nobody uses | [`loader::Residents`] | with the process |
-//! | the admin socket, the signals | [`daemon`] | at a shutdown |
+//! | the admin socket and the admin address, the signals | [`daemon`] | at a shutdown |
+//! | what waits for the first outcome of every app | [`admin`] | with that |
 //!
 //! # Where the house is simpler than its plan
 //!
@@ -78,9 +82,11 @@ pub mod launch;
 pub mod loader;
 pub mod logs;
 pub mod manifest;
+pub mod metrics;
 pub mod net;
 pub mod oci;
 pub mod otlp;
+pub mod problem;
 pub mod runtime;
 pub mod runtime_config;
 pub mod tasks;

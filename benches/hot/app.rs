@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Empty};
 use lepton::app::LockedApp;
 use lepton::host::OutboundPermission;
 use lepton::loader::Loader;
+use lepton::metrics::{AppMetrics, Apps};
 use lepton::net::{HttpClient, HttpClients};
 use lepton::oci::Store;
 use lepton::runtime::{
@@ -51,13 +52,15 @@ pub async fn prepare(cache: &Path, wasm: &[u8]) -> Arc<HttpApp> {
     let variables = Arc::new(Variables::new(BTreeMap::new(), Vec::new()));
     let permission =
         OutboundPermission::new(id.clone(), component.clone(), &[], Vec::new(), variables.clone());
-    let overruns = Arc::new(Overruns::new(id.clone()));
+    let places = Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP));
+    let metrics = AppMetrics::new(id.clone(), &Apps::default(), &places, MAX_INSTANCES_OF_APP);
+    let overruns = Arc::new(Overruns::new(Arc::new(metrics)));
     let settings = InstanceSettings {
         app: id.clone(),
         component,
         environment: Vec::new(),
         files: None,
-        places: Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP)),
+        places,
         interfaces: Arc::new(Interfaces::default()),
         log: None,
         limits: InstanceLimits {

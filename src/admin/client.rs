@@ -10,8 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::history::{VersionName, Wanted};
-use super::refusal::Problem;
+use super::routes::{VersionName, Wanted};
 use crate::control::{Drafts, History, PinnedVersion, Rehearsed, Status};
 use crate::logs::{LogLine, LogQuery};
 use crate::tasks;
@@ -35,6 +34,12 @@ pub enum AdminError {
     /// In the daemon's own words.
     #[error("{0}")]
     Told(String),
+}
+
+/// What of a problem document people are told.
+#[derive(serde::Deserialize)]
+struct Problem {
+    detail: String,
 }
 
 /// Asks the daemon behind one admin socket.

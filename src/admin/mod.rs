@@ -1,28 +1,35 @@
-//! Read-only views of the status, and the few commands an operator needs, on a Unix socket.
+//! Views of what the daemon does, and the few commands an operator needs: on a Unix socket, and at an address for whoever
+//! has a token or a certificate.
 //!
-//! | request | answer |
+//! | file | responsibility |
 //! |---|---|
-//! | `GET /status` | the [`Status`](crate::control::Status), as JSON |
-//! | `GET /status/watch` | the same, a line each time it changes |
-//! | `GET /health` | 200, or 503 once the daemon has been told to end |
-//! | `GET /apps/{id}/logs?lines=100&component=…&stream=stdout&follow=true` | what the app has printed, a [`LogLine`](crate::logs::LogLine) a line |
-//! | `POST /apps/{id}/redeploy` | 202, or 404 for an app that no file names |
-//! | `POST /plan` | from [`Drafts`](crate::control::Drafts), what would be done if these were the app files: [`Rehearsed`](crate::control::Rehearsed) |
-//! | `GET /apps/{id}/history` | the [`History`](crate::control::History), as JSON |
-//! | `POST /apps/{id}/rollback` | the [`PinnedVersion`](crate::control::PinnedVersion) once it serves; the body is empty or `{"version": …}` |
-//! | `DELETE /apps/{id}/rollback` | 202: the app's file is what it is asked for again |
-//! | `POST /apps/{id}/backup` | a tar of the app's databases |
-//!
-//! What is refused has a problem document (RFC 9457) with the reason.
+//! | `server.rs` | what is served, and where |
+//! | `socket.rs`, `address.rs` | the Unix socket of the daemon's user; the address that others may have |
+//! | `door.rs` | connections: how many, how long, with TLS or without |
+//! | `token.rs` | who may ask at the address |
+//! | `api.rs` | what routes answer from |
+//! | `routes/` | a file for each group of routes, and the document that describes them all |
+//! | `answer.rs` | what they answer, and how that is described |
+//! | `input.rs` | what requests say beside their path |
+//! | `readiness.rs` | when all is up for the first time |
+//! | `exposition/` | the numbers for Prometheus |
+//! | `client.rs` | the other end of the socket |
 
-mod backup;
+mod address;
+mod answer;
+mod api;
 mod client;
-mod history;
-mod logs;
-mod refusal;
+mod door;
+mod exposition;
+mod input;
+mod readiness;
+mod routes;
 mod server;
 mod socket;
+mod token;
 
+pub use address::{AddressError, AddressSettings};
+pub use api::Sources;
 pub use client::{AdminClient, AdminError};
-pub use server::{AdminServer, serve};
+pub use server::{AdminServer, ServeError, serve};
 pub use socket::{SocketError, default_socket, own_directory};

@@ -1,128 +1,91 @@
-//! The admin API.
+//! What is served, and where: all to the daemon's user on the Unix socket, and to others at an address.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use futures::stream;
-use tokio::sync::watch;
+use axum::middleware::from_fn_with_state;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::logs;
+use super::address::{AddressError, AddressSettings, OpenAddress};
+use super::api::{Api, Sources};
+use super::door::{Door, Listening};
+use super::routes::Routes;
 use super::socket::{self, SocketError};
-use crate::control::{AppId, Drafts, Rehearsed, Status, SupervisorHandle};
-use crate::logs::GuestLogs;
-use crate::net::SocketFile;
+use super::{readiness, token};
+use crate::net::CertificateFiles;
 use crate::tasks;
 
-/// The media type of one JSON value a line.
-pub(super) const JSON_LINES: &str = "application/x-ndjson";
-
-/// Bytes of all app files that a plan is asked for: those of thousands of apps.
-const MAX_PLAN: usize = 64 << 20;
-
-#[derive(Clone)]
-struct Admin {
-    status: watch::Receiver<Status>,
-    supervisor: SupervisorHandle,
-    lame_duck: CancellationToken,
+/// Why the admin API can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Address(#[from] AddressError),
 }
 
 /// The admin API while it is served.
 pub struct AdminServer {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl AdminServer {
-    /// Ends it, and removes the socket.
+    /// Ends it, and removes its sockets.
     pub async fn close(self) {
         self.stop.cancel();
-        // A panic has been logged.
-        let _ = self.task.await;
+        for task in self.tasks {
+            // A panic has been logged.
+            let _ = task.await;
+        }
     }
 }
 
-/// Serves the admin API on the Unix socket `path`. `lame_duck` is cancelled when the daemon is to look unhealthy.
+/// Serves the admin API on the Unix socket `path` and, if there is one, at an address, whose certificates are among `files`.
 pub async fn serve(
+    sources: Sources,
     path: PathBuf,
-    status: watch::Receiver<Status>,
-    supervisor: SupervisorHandle,
-    lame_duck: CancellationToken,
-    guests: GuestLogs,
-) -> Result<AdminServer, SocketError> {
+    address: Option<AddressSettings>,
+    files: &CertificateFiles,
+) -> Result<AdminServer, ServeError> {
+    let api = Api {
+        sources: Arc::new(sources),
+        ready: CancellationToken::new(),
+    };
+    let open_metrics = address.as_ref().is_some_and(|address| address.open_metrics);
+    let routes = Routes::new(&api, open_metrics);
     let listener = socket::listen(&path).await?;
-    let file = SocketFile::of(&path);
+    let mut doors = vec![Door {
+        listening: Listening::unix(listener, &path),
+        tls: None,
+        router: routes.clone().all(),
+    }];
     tracing::info!(socket = %path.display(), "admin socket open");
-    let logs = logs::routes(guests, status.clone());
-    let router = Router::new()
-        .route("/status", get(current))
-        .route("/status/watch", get(follow))
-        .route("/health", get(health))
-        .route("/apps/{id}/redeploy", post(redeploy))
-        .route("/plan", post(plan).layer(DefaultBodyLimit::max(MAX_PLAN)))
-        .with_state(Admin {
-            status,
-            supervisor: supervisor.clone(),
-            lame_duck,
-        })
-        .merge(super::history::routes(supervisor.clone()))
-        .merge(super::backup::routes(supervisor))
-        .merge(logs);
+    if let Some(address) = &address {
+        let OpenAddress {
+            listening,
+            tls,
+            tokens,
+        } = OpenAddress::open(address, files).await?;
+        tracing::info!(address = %listening, tls = tls.is_some(), tokens = tokens.is_some(), "admin address open");
+        let router = match tokens {
+            Some(tokens) => {
+                let guarded = routes.guarded.layer(from_fn_with_state(tokens, token::guard));
+                routes.open.merge(guarded)
+            }
+            None => routes.all(),
+        };
+        doors.push(Door {
+            listening,
+            tls,
+            router,
+        });
+    }
     let stop = CancellationToken::new();
-    let stopped = stop.clone();
-    let task = tasks::spawn("admin", async move {
-        let served = axum::serve(listener, router);
-        tokio::select! {
-            result = served.into_future() => if let Err(error) = result {
-                tracing::error!(%error, "the admin socket failed");
-            },
-            () = stopped.cancelled() => {}
-        }
-        drop(file);
-    });
-    Ok(AdminServer { stop, task })
-}
-
-async fn current(State(admin): State<Admin>) -> Json<Status> {
-    Json(admin.status.borrow().clone())
-}
-
-/// A line for the status as it is, and one for each change; changes that come faster than they are read are one.
-async fn follow(State(mut admin): State<Admin>) -> impl IntoResponse {
-    admin.status.mark_changed();
-    let lines = stream::try_unfold(admin.status, |mut status| async move {
-        if status.changed().await.is_err() {
-            return Ok(None);
-        }
-        let mut line = serde_json::to_vec(&*status.borrow_and_update())?;
-        line.push(b'\n');
-        Ok::<_, serde_json::Error>(Some((line, status)))
-    });
-    ([(header::CONTENT_TYPE, JSON_LINES)], Body::from_stream(lines))
-}
-
-async fn health(State(admin): State<Admin>) -> StatusCode {
-    match admin.lame_duck.is_cancelled() {
-        true => StatusCode::SERVICE_UNAVAILABLE,
-        false => StatusCode::OK,
-    }
-}
-
-async fn redeploy(State(admin): State<Admin>, Path(id): Path<String>) -> StatusCode {
-    match admin.supervisor.redeploy(AppId::new(&id)).await {
-        true => StatusCode::ACCEPTED,
-        false => StatusCode::NOT_FOUND,
-    }
-}
-
-/// What would be done if the app files were these.
-async fn plan(State(admin): State<Admin>, Json(drafts): Json<Drafts>) -> Result<Json<Rehearsed>, StatusCode> {
-    let planned = admin.supervisor.rehearse(drafts).await;
-    planned.map(Json).ok_or(StatusCode::SERVICE_UNAVAILABLE)
+    let status = api.sources.status.clone();
+    tasks::spawn("readiness", readiness::watch(status, api.ready.clone()));
+    let serve = |door: Door| tasks::spawn("admin", door.serve(stop.clone()));
+    let tasks = doors.into_iter().map(serve).collect();
+    Ok(AdminServer { stop, tasks })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 
+use super::admin::AdminArgs;
 use super::backup::BackupArgs;
 use super::files::FileCommand;
 use super::history::{HistoryArgs, RollbackArgs};
@@ -112,6 +113,8 @@ struct ServeOptions {
     /// The admin socket [default: one for each directory, in the user's runtime directory]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 /// What holds for every address.
@@ -246,6 +249,7 @@ impl ServeOptions {
             socket: self.socket,
             log: self.log.settings(),
             guest_log: self.guest_log.settings(),
+            admin_address: self.admin.settings(),
             tls: self.tls.options(),
             access_log: self.http.access_log(),
             http: self.http.settings(),

@@ -1,5 +1,6 @@
 //! Arguments to settings, subcommands, exit codes, tables and progress bars.
 
+mod admin;
 mod args;
 mod artifacts;
 mod backup;

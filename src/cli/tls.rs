@@ -43,16 +43,18 @@ impl TlsArgs {
 fn address(text: &str) -> Result<(Address, KeyPairFiles), String> {
     const FORM: &str = "the form is ADDRESS=CERT,KEY, such as 0.0.0.0:443=own.pem,own.key";
     let (address, files) = text.split_once('=').ok_or(FORM)?;
-    let (certificate, key) = files.split_once(',').ok_or(FORM)?;
-    if certificate.is_empty() || key.is_empty() {
-        return Err(FORM.to_owned());
-    }
+    let files = key_pair(files).ok_or(FORM)?;
     let address = Address::parse(address, Path::new("")).map_err(|error| error.to_string())?;
-    let files = KeyPairFiles {
+    Ok((address, files))
+}
+
+/// Reads `own.pem,own.key`.
+pub(super) fn key_pair(text: &str) -> Option<KeyPairFiles> {
+    let (certificate, key) = text.split_once(',')?;
+    (!certificate.is_empty() && !key.is_empty()).then(|| KeyPairFiles {
         certificate: certificate.into(),
         key: key.into(),
-    };
-    Ok((address, files))
+    })
 }
 
 #[cfg(test)]

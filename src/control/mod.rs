@@ -64,6 +64,7 @@ pub use refusal::Refusal;
 pub use rehearsal::{Action, Draft, Drafts, Planned, Rehearsed, rehearse_alone};
 pub(crate) use resolve::resolve;
 pub use settle::Patience;
-pub use status::{AppState, AppStatus, PinnedVersion, Status};
+pub(crate) use status::timestamp;
+pub use status::{AppState, AppStatus, AppTraffic, PinnedVersion, Status};
 pub use supervisor::{Supervisor, SupervisorHandle, SupervisorSettings};
 pub use watch::{WatchOptions, watch};

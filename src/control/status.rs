@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything there is to know about the apps. Times are RFC 3339 in UTC.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
+    /// Whether the directory or list has been read since the start: all apps are known from then on.
+    pub source_read: bool,
     /// Why the directory or list can't be read; while it stands, every app stays as it is.
     pub source_problem: Option<String>,
     /// One entry for each app file, by its id.
@@ -16,7 +18,7 @@ pub struct Status {
 }
 
 /// One app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppStatus {
     /// What it is doing.
     pub state: AppState,
@@ -38,6 +40,12 @@ pub struct AppStatus {
     pub routes: Vec<String>,
     /// It goes on with a version that served before, whatever its file's reference means.
     pub pinned: Option<PinnedVersion>,
+    /// How often another version, or the same one anew, has taken the place of one that served, since the daemon's start.
+    pub redeploys: u64,
+    /// How often it ended by itself, to be started again, since the daemon's start.
+    pub restarts: u64,
+    /// What its clients ask of it, at the time of the answer; `None` before the first request.
+    pub traffic: Option<AppTraffic>,
 }
 
 /// What an app was rolled back to, until its file changes.
@@ -51,8 +59,23 @@ pub struct PinnedVersion {
     pub since: String,
 }
 
+/// The requests of an app's clients, since the first one; kept over its versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppTraffic {
+    /// Those in flight included.
+    pub requests: u64,
+    /// Those that were answered with a status of 500 or more.
+    pub failed: u64,
+    /// Those that have not ended.
+    pub in_flight: u64,
+    /// When the last one ended; `None` before one has.
+    pub last_request: Option<String>,
+    /// How often each limit was reached, by its member of `limits` in the app's file; those that never were are left out.
+    pub limits: BTreeMap<String, u64>,
+}
+
 /// What an app is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AppState {
     /// Being fetched, compiled or bound for the first time.
@@ -74,6 +97,17 @@ pub enum AppState {
 }
 
 impl AppState {
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Running,
+        Self::Completed,
+        Self::Degraded,
+        Self::Waiting,
+        Self::Failed,
+        Self::Disabled,
+        Self::Stopping,
+    ];
+
     /// The state's name, as it stands in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -114,8 +148,18 @@ mod tests {
                 digest: "sha256:1".into(),
                 since: timestamp(SystemTime::UNIX_EPOCH),
             }),
+            redeploys: 1,
+            restarts: 0,
+            traffic: Some(AppTraffic {
+                requests: 2,
+                failed: 1,
+                in_flight: 1,
+                last_request: None,
+                limits: BTreeMap::from([("rate".to_owned(), 3)]),
+            }),
         };
         let status = Status {
+            source_read: true,
             source_problem: None,
             apps: BTreeMap::from([("a".to_owned(), app)]),
         };

@@ -3,9 +3,9 @@
 use super::{AppLauncher, LaunchFailure};
 use crate::control::{LaunchError, LaunchErrorKind};
 use crate::manifest::{AppId, AppSpec};
+use crate::net;
 use crate::oci::Digest;
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigSource};
-use crate::trigger::http::tls;
 
 /// Something that an app file names and that is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +20,13 @@ pub struct LocalProblem {
 /// names in turn. Nothing is fetched. Blocks on the disk.
 pub fn local_problems(spec: &AppSpec) -> Vec<LocalProblem> {
     let problem = |member, message| LocalProblem { member, message };
-    let tls = spec.tls.as_ref().and_then(|tls| match tls::check(&tls.server) {
-        Ok(outlived) => outlived,
-        Err(error) => Some(told(LaunchFailure::Tls(error.into()))),
-    });
+    let tls = spec
+        .tls
+        .as_ref()
+        .and_then(|tls| match net::check_certificates(&tls.server) {
+            Ok(outlived) => outlived,
+            Err(error) => Some(told(LaunchFailure::Tls(error.into()))),
+        });
     let config = runtime_config(spec).err().map(told);
     let tls = tls.map(|message| problem("tls", message));
     let config = config.map(|message| problem("runtime_config", message));

@@ -12,6 +12,7 @@ use crate::control::AppId;
 use crate::host::{ComponentContext, OutboundPermission, StateQuota};
 use crate::logs::AppLogs;
 use crate::manifest::{AppSpec, Limits};
+use crate::metrics::AppMetrics;
 use crate::net::{ConnectionLimits, Outbound};
 use crate::runtime::{
     AppShare, InstanceLimits, InstanceSettings, MAX_INSTANCES_OF_APP, OutputRate, Overruns,
@@ -55,6 +56,7 @@ impl<'a> AppResources<'a> {
             client: shared,
             runtime,
             limits: defaults,
+            metrics,
             ..
         }: &Parts,
         id: &AppId,
@@ -69,7 +71,9 @@ impl<'a> AppResources<'a> {
     ) -> Result<Self, LaunchFailure> {
         let limits = spec.limits.clone().over(defaults);
         let app_id: Arc<str> = id.as_str().into();
-        let overruns = Arc::new(Overruns::new(app_id.clone()));
+        let places = Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP));
+        let metrics = AppMetrics::new(app_id.clone(), metrics, &places, MAX_INSTANCES_OF_APP);
+        let overruns = Arc::new(Overruns::new(Arc::new(metrics)));
         let networking = &config.outbound_networking;
         let connections = ConnectionLimits {
             http: config
@@ -111,7 +115,7 @@ impl<'a> AppResources<'a> {
             state_dir,
             logs,
             variables,
-            places: Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP)),
+            places,
         })
     }
 }

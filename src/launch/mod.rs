@@ -32,6 +32,7 @@ use crate::host::Host;
 use crate::loader::Loader;
 use crate::logs::GuestLogs;
 use crate::manifest::{AppId, AppSpec, Limits};
+use crate::metrics::Apps;
 use crate::net::HttpClient;
 use crate::oci::{OciError, Puller, Resolutions};
 use crate::runtime::Runtime;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub pins: Pins,
     /// What an app may use where its file says nothing: the daemon's, over what is built in.
     pub limits: Limits,
+    /// Where each app's requests are counted.
+    pub metrics: Apps,
 }
 
 impl AppLauncher {
@@ -221,6 +224,7 @@ impl Launcher for AppLauncher {
 
     fn forget(&self, id: &AppId) {
         self.parts.logs.forget(id.as_str());
+        self.parts.metrics.forget(id.as_str());
         let (pins, id) = (self.parts.pins.clone(), id.clone());
         tasks::spawn("forget", async move {
             // A panic has been logged; there is nothing else to wait for.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::LaunchFailure;
 use crate::control::{ResolvedAddress, resolve};
 use crate::manifest::{Address, AppSpec};
-use crate::net::KeyPairFiles;
+use crate::net::{CertificateFiles, KeyPairFiles};
 use crate::trigger::http::ListenAddress;
-use crate::trigger::http::tls::{Acme, AppTls, CertificateFiles, EndpointTls, TlsError};
+use crate::trigger::http::tls::{Acme, AppTls, EndpointTls, TlsError};
 
 /// What apps share of TLS. A cheap handle.
 #[derive(Clone)]
@@ -23,9 +23,9 @@ pub struct TlsParts {
 
 impl TlsParts {
     /// With the certificates of the daemon's options.
-    pub fn new(acme: Acme, addresses: HashMap<Address, KeyPairFiles>) -> Self {
+    pub fn new(files: CertificateFiles, acme: Acme, addresses: HashMap<Address, KeyPairFiles>) -> Self {
         Self {
-            files: CertificateFiles::default(),
+            files,
             acme,
             addresses: Arc::new(addresses),
             used: Arc::default(),

@@ -12,8 +12,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
@@ -144,6 +146,15 @@ struct Loaded {
     paths: Vec<PathBuf>,
 }
 
+/// What was compiled so far. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct CompileCounts {
+    /// Components and commands.
+    pub count: Counter,
+    /// The time that it took, with what makes one component of several.
+    pub seconds: Counter<f64, AtomicU64>,
+}
+
 /// A handle on the compilation cache of one engine; clones share it.
 #[derive(Clone)]
 pub(super) struct CompileCache(Arc<Inner>);
@@ -154,6 +165,7 @@ struct Inner {
     /// Compiling is all processor: more at once would only add memory.
     cores: Arc<Semaphore>,
     slots: Mutex<Slots>,
+    compiles: CompileCounts,
 }
 
 /// Keys that are being compiled or in use. Weak, so that code is unmapped with its last user.
@@ -198,7 +210,12 @@ impl CompileCache {
             files,
             cores: Arc::new(Semaphore::new(cores)),
             slots: Mutex::default(),
+            compiles: CompileCounts::default(),
         })))
+    }
+
+    pub(super) fn compiles(&self) -> &CompileCounts {
+        &self.0.compiles
     }
 
     /// The code of `key`: from memory, from disk, or compiled from the component or the command that `make` returns. `make`
@@ -341,6 +358,11 @@ impl Work {
             component: self.name.clone(),
             source,
         })?;
+        self.inner.compiles.count.inc();
+        self.inner
+            .compiles
+            .seconds
+            .inc_by(started.elapsed().as_secs_f64());
         tracing::info!(
             component = self.name,
             wasm_bytes = wasm.len(),

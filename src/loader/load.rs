@@ -7,7 +7,7 @@ use crate::oci::{Digest, Pin, Store};
 use crate::runtime::Runtime;
 use crate::tasks;
 
-use super::cache::{CacheKey, CompileCache, Compiled, Stored};
+use super::cache::{CacheKey, CompileCache, CompileCounts, Compiled, Stored};
 use super::code::{ComponentCode, Recipe, StoredDependency};
 use super::error::LoadError;
 use super::files::{FileContent, FileEntry, materialise};
@@ -90,6 +90,11 @@ impl Loader {
             cache,
             residents,
         })
+    }
+
+    /// What has been compiled.
+    pub fn compiles(&self) -> &CompileCounts {
+        self.cache.compiles()
     }
 
     /// Those that hold code for a while.

@@ -30,7 +30,7 @@ pub(crate) mod testing;
 mod trial;
 mod verify;
 
-pub use cache::{Code, Compiled};
+pub use cache::{Code, CompileCounts, Compiled};
 pub use code::ComponentCode;
 pub use error::LoadError;
 pub use handler::{CommandType, HandlerType};

@@ -1,6 +1,7 @@
 //! What a guest may reach and how: allowed hosts, dialling, TLS, pools; and where an app is reached.
 
 mod allowed_hosts;
+mod certificates;
 mod client;
 mod clients;
 mod dial;
@@ -17,6 +18,9 @@ mod tls;
 mod unix;
 
 pub use allowed_hosts::{AllowedHosts, Destination};
+pub use certificates::{
+    Certificate, CertificateError, CertificateFiles, ClientAuthority, PemFile, Watched, check_certificates,
+};
 pub use client::{ClientSettings, HttpClient, ResponseBody, Timeouts};
 pub use clients::HttpClients;
 pub use error::SendError;
@@ -25,6 +29,7 @@ pub use network::{Network, NetworkError};
 pub use outbound::{ConnectionLimits, Kind, Outbound, Permit, ReachError};
 pub use pattern::PatternError;
 pub use peer::{PeerNetwork, PeerNetworkError};
+pub(crate) use server_tls::server_config;
 pub use server_tls::{AcmeChallenge, AcmeOrder, CertificateSource, KeyPairFiles, ServerTls};
 pub use site::{HostPattern, Location, PathPrefix, Site, SiteError, wildcards_of};
 pub use tls::{TlsError, TlsSettings, tls_client_config};

@@ -1,6 +1,10 @@
-//! TLS as a server: what an app file says of it.
+//! TLS as a server: what files and options say of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::version::{TLS12, TLS13};
+use rustls::{ConfigBuilder, Error as RustlsError, ServerConfig, WantsVerifier};
 
 /// How clients are met by TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,4 +59,10 @@ impl AcmeChallenge {
             Self::Http01 => "http-01",
         }
     }
+}
+
+/// TLS 1.2 and 1.3.
+pub(crate) fn server_config() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, RustlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12])
 }

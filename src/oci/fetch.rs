@@ -12,7 +12,7 @@ use super::error::{OciError, blocking};
 use super::manifest::{self, Descriptor, Image};
 use super::origin::Origin;
 use super::progress::{Progress, ProgressItem};
-use super::pull::AppConfig;
+use super::pull::{AppConfig, FetchCounts};
 use super::store::{Store, StoreError};
 use super::unpack;
 
@@ -42,6 +42,7 @@ impl InFlight {
 /// One pull, once its manifest is known.
 pub(crate) struct Pull<'a> {
     pub(crate) in_flight: &'a InFlight,
+    pub(crate) counts: &'a FetchCounts,
     pub(crate) progress: &'a dyn Progress,
     pub(crate) origin: &'a Origin<'a>,
     pub(crate) image: &'a Image,
@@ -140,6 +141,8 @@ impl Pull<'_> {
             return Ok(());
         }
         let verified = self.origin.blob(&blob, progress).await?;
+        self.counts.blobs.inc();
+        self.counts.bytes.inc_by(blob.size);
         let (store, limits) = (self.origin.store.clone(), self.origin.limits.clone());
         blocking(move || {
             if blob.media_type == manifest::ARCHIVE {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use prometheus_client::metrics::counter::Counter;
+
 use super::auth::CredentialSources;
 use super::client::Client;
 use super::digest::Digest;
@@ -19,6 +21,17 @@ use super::trust::{self, Policy};
 
 /// Indexes that point to indexes.
 const INDEX_DEPTH: usize = 3;
+
+/// What pulling has done so far. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct FetchCounts {
+    /// Blobs that were fetched and verified.
+    pub blobs: Counter,
+    /// The bytes of these, as they came.
+    pub bytes: Counter,
+    /// References that could not be resolved, and artifacts that could not be fetched.
+    pub failures: Counter,
+}
 
 /// What a [`Puller`] is told at its start.
 #[derive(Clone)]
@@ -48,6 +61,7 @@ struct Inner {
     policy: Arc<Policy>,
     progress: Arc<dyn Progress>,
     in_flight: InFlight,
+    counts: FetchCounts,
 }
 
 /// A pulled artifact: everything it needs is in the store.
@@ -109,7 +123,13 @@ impl Puller {
             policy: Arc::new(config.policy),
             progress,
             in_flight: InFlight::default(),
+            counts: FetchCounts::default(),
         })))
+    }
+
+    /// What this has fetched.
+    pub fn counts(&self) -> &FetchCounts {
+        &self.0.counts
     }
 
     /// The store that is pulled into.
@@ -131,7 +151,14 @@ impl Puller {
     /// When the source is refused, can't be asked, or has no such tag.
     pub async fn resolve(&self, source: &Source) -> Result<Digest, OciError> {
         self.admit(source)?;
-        self.origin(source).resolve().await
+        self.counted(self.origin(source).resolve().await)
+    }
+
+    fn counted<T>(&self, outcome: Result<T, OciError>) -> Result<T, OciError> {
+        if outcome.is_err() {
+            self.0.counts.failures.inc();
+        }
+        outcome
     }
 
     /// Brings everything that `digest` needs into the store, verified. Touches no network when all of it is there.
@@ -140,6 +167,10 @@ impl Puller {
     /// # Errors
     /// When it is refused, something can't be fetched or verified, is above a limit, or is no app.
     pub async fn pull(&self, source: &Source, digest: &Digest) -> Result<Artifact, OciError> {
+        self.counted(self.fetch(source, digest).await)
+    }
+
+    async fn fetch(&self, source: &Source, digest: &Digest) -> Result<Artifact, OciError> {
         self.admit(source)?;
         let store = self.0.store.clone();
         let lease = blocking(move || Ok(store.lease()?)).await?;
@@ -150,6 +181,7 @@ impl Puller {
         self.check(&image, source)?;
         let config = Pull {
             in_flight: &self.0.in_flight,
+            counts: &self.0.counts,
             progress: &*self.0.progress,
             origin: &origin,
             image: &image,

@@ -49,7 +49,7 @@ impl Default for InstanceLimits {
             cpu_time: None,
             output: None,
             share: AppShare::default(),
-            overruns: Arc::new(Overruns::new("app".into())),
+            overruns: Arc::new(Overruns::alone()),
         }
     }
 }

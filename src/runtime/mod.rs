@@ -18,13 +18,14 @@ mod state;
 mod stdio;
 mod turns;
 
+pub use crate::metrics::Reason;
 pub use command::CommandState;
 pub use dispatch::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
 pub use engine::{MAX_INSTANCES_OF_APP, Runtime, RuntimeError};
 pub use exhausted::is_exhausted;
 pub use limits::InstanceLimits;
 pub use meter::{Meter, Metered};
-pub use overruns::{LimitReached, Overruns, Reason};
+pub use overruns::{LimitReached, Overruns};
 pub use parts::Interfaces;
 pub use sockets::{Permitted, SocketAddrUse, SocketRules};
 pub use state::{HostState, InstanceSettings};

@@ -12,8 +12,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 use super::limits::InstanceLimits;
-use super::overruns::Reason;
 use crate::logs::{ComponentLog, MAX_LINE, Stream};
+use crate::metrics::Reason;
 use crate::telemetry::CurrentSpan;
 
 /// How much the guests of one app may print.

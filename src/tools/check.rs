@@ -15,7 +15,8 @@ use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts, local_problems};
 use crate::loader::Loader;
 use crate::logs::{GuestLogSettings, GuestLogTarget, GuestLogs};
 use crate::manifest::{Limits, ManifestError, Place, place_of};
-use crate::net::HttpClient;
+use crate::metrics::Apps;
+use crate::net::{CertificateFiles, HttpClient};
 use crate::oci::{Progress, Resolutions};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
@@ -219,13 +220,14 @@ impl Trial {
                 .transpose()?
                 .unwrap_or_default(),
             listeners,
-            tls: TlsParts::new(acme, HashMap::new()),
+            tls: TlsParts::new(CertificateFiles::default(), acme, HashMap::new()),
             kinds: Kinds::default(),
             logs: GuestLogs::start(NO_LOGS)?,
             state_root,
             shared_variables,
             pins: Pins::new(store, scratch.path().display().to_string()),
             limits: Limits::built_in(),
+            metrics: Apps::default(),
         });
         Ok(Self {
             launcher,

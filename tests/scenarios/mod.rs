@@ -3,6 +3,7 @@
 mod access_log;
 mod acme;
 mod addresses;
+mod admin;
 mod artifacts;
 mod aws;
 mod backends;

@@ -1,5 +1,6 @@
 //! What the scenarios are written with.
 
+pub mod admin;
 pub mod app;
 pub mod artifact;
 pub mod balancer;

@@ -129,6 +129,8 @@ pub(super) struct App {
     pub(super) generation: u64,
     /// What could not be served since the newest version began.
     pub(super) refused: Vec<RefusedVersion>,
+    pub(super) redeploys: u64,
+    pub(super) restarts: u64,
 }
 
 impl App {
@@ -159,6 +161,8 @@ impl App {
             logged: None,
             generation: 0,
             refused: Vec::new(),
+            redeploys: 0,
+            restarts: 0,
         }
     }
 
@@ -297,6 +301,10 @@ impl App {
             next_try: retry.map(|when| timestamp(when.time)),
             routes: live.map(|live| live.routes.clone()).unwrap_or_default(),
             pinned: self.hold.as_ref().map(|hold| hold.pin.shown()),
+            redeploys: self.redeploys,
+            restarts: self.restarts,
+            // Whoever is asked adds it: it changes with every request.
+            traffic: None,
         }
     }
 }

@@ -23,12 +23,22 @@ impl<L: Launcher> Supervisor<L> {
         match update {
             Update::Source(problem) => {
                 self.sweep_later(problem.is_none());
-                self.status.send_modify(|status| status.source_problem = problem);
+                self.status.send_modify(|status| {
+                    status.source_read |= problem.is_none();
+                    status.source_problem = problem;
+                });
             }
             Update::Batch(changes) => {
                 let readable = self.status.borrow().source_problem.is_none();
                 self.sweep_later(readable);
+                self.file_changes.inc_by(changes.len() as u64);
                 self.changes(changes).await;
+                // After the changes: whoever sees it finds every app.
+                self.status.send_if_modified(|status| {
+                    let first = readable && !status.source_read;
+                    status.source_read |= readable;
+                    first
+                });
             }
         }
     }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -93,9 +94,15 @@ enum Command {
 #[derive(Debug, Clone)]
 pub struct SupervisorHandle {
     commands: mpsc::Sender<Command>,
+    file_changes: Counter,
 }
 
 impl SupervisorHandle {
+    /// Counts new, changed and removed app files; those found at the start, too.
+    pub fn file_changes(&self) -> &Counter {
+        &self.file_changes
+    }
+
     /// Resolves the app's reference again and deploys what it points at, as if it were new. `false`: there is no such
     /// app, or it is switched off, or has no valid file.
     pub async fn redeploy(&self, id: AppId) -> bool {
@@ -196,6 +203,7 @@ pub struct Supervisor<L: Launcher> {
     next_run: u64,
     /// When what earlier runs left of apps that are gone is to be removed; once, after the source has been read.
     sweep: Sweep,
+    file_changes: Counter,
     shutdown: Option<oneshot::Sender<()>>,
 }
 
@@ -210,6 +218,7 @@ impl<L: Launcher> Supervisor<L> {
         // Each message is the end of a task that this supervisor started: there are never more than a few per app.
         let (reports, report_queue) = mpsc::unbounded_channel();
         let (status, status_reader) = watch::channel(Status::default());
+        let file_changes = Counter::default();
         let (last_good, last_good_task) = LastGood::open(settings.last_good_dir.clone());
         let (histories, histories_task) = Histories::open(settings.history_dir.clone());
         let pins = Pins::open(settings.pins_file.clone(), histories.clone());
@@ -233,10 +242,15 @@ impl<L: Launcher> Supervisor<L> {
             status,
             next_run: 0,
             sweep: Sweep::Waits,
+            file_changes: file_changes.clone(),
             shutdown: None,
         };
         tasks::spawn("supervisor", supervisor.run(updates, command_queue, report_queue));
-        (SupervisorHandle { commands }, status_reader)
+        let handle = SupervisorHandle {
+            commands,
+            file_changes,
+        };
+        (handle, status_reader)
     }
 
     async fn run(

@@ -226,8 +226,9 @@ impl<L: Launcher> Supervisor<L> {
             task: running.task,
             ended,
         });
-        let old = self.apps.get_mut(id).and_then(|app| app.live.replace(live));
-        if let Some(old) = old {
+        let Some(app) = self.apps.get_mut(id) else { return };
+        if let Some(old) = app.live.replace(live) {
+            app.redeploys += 1;
             self.retire(old);
         }
         self.end_lingering();
@@ -346,6 +347,7 @@ impl<L: Launcher> Supervisor<L> {
         let error = LaunchError::other(format!("the app's task {reason}"));
         let delay = app.crashes.after(&error);
         if self.shutdown.is_none() {
+            app.restarts += 1;
             self.trouble(id, error, delay);
         }
         self.publish(id);

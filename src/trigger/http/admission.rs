@@ -70,7 +70,7 @@ impl RequestLimits {
 #[cfg(test)]
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self::none(Arc::new(Overruns::new("app".into())))
+        Self::none(Arc::new(Overruns::alone()))
     }
 }
 

@@ -25,6 +25,7 @@ use super::respond::{self, Info, Refusal, refuse};
 use super::router::{RouteMatch, Router};
 use super::static_response::StaticResponse;
 use super::timeouts::TimedBody;
+use crate::metrics::AppMetrics;
 use crate::net::Site;
 use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH, Reason};
 use crate::telemetry;
@@ -116,6 +117,10 @@ impl HttpApp {
             RouteSummary { pattern, target }
         };
         self.parts.router.routes().map(summary).collect()
+    }
+
+    pub(super) fn metrics(&self) -> &AppMetrics {
+        self.parts.admission.limits().overruns.metrics()
     }
 
     pub(super) fn life(&self) -> &Life {
@@ -304,6 +309,9 @@ impl HttpApp {
     ) -> Response<WasiBody> {
         let app = self.id();
         let request_id = request_id.map(tracing::field::display);
+        if let Some(failure) = error.failure() {
+            self.metrics().fail(failure);
+        }
         match error {
             GuestError::MethodNotAllowed => return refuse(Refusal::MethodNotAllowed),
             GuestError::BodyBrokeOff => {}

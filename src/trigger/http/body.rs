@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_ends_with_an_error_at_its_limit() {
         for (most, expected) in [(4, Some(4)), (3, None)] {
-            let oversize = Oversize::new(Arc::new(Overruns::new("app".into())));
+            let oversize = Oversize::new(Arc::new(Overruns::alone()));
             let pieces = ["ab", "cd"].map(|piece| Ok(Frame::data(Bytes::from(piece))));
             let body = StreamBody::new(stream::iter(pieces)).boxed_unsync();
             let body = LimitedBody::new(body, most, oversize.clone());

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use wasmtime_wasi_http::WasiBody;
 
 use super::access_log::{Outgoing, Record};
+use super::app::HttpApp;
 use super::client::{ClientFacts, RequestFacts};
 use super::host;
 use super::listener::{Listener, Role};
@@ -18,6 +19,7 @@ use super::respond::{self, GOING, Refusal, explain, refuse};
 use super::streams::Pieces;
 use super::timeouts::{InFlight, Pace, TimedBody};
 use super::tls::location;
+use crate::metrics::Served;
 use crate::telemetry::{self, RequestTelemetry};
 
 /// What clients are told whose handshake was for a host that demands other certificates.
@@ -57,17 +59,16 @@ pub(super) fn respond(
         request.extensions_mut().insert(span.clone());
     }
     let (method, version) = (request.method().clone(), request.version());
+    let mut served = Served::begin();
     async move {
         let mut response = match facts {
             Ok(facts) => {
-                answer(
-                    &listener,
-                    request,
-                    &client,
-                    &facts,
-                    (record.as_mut(), told.as_deref_mut()),
-                )
-                .await
+                let seen = Seen {
+                    record: record.as_mut(),
+                    told: told.as_deref_mut(),
+                    served: &mut served,
+                };
+                answer(&listener, request, &client, &facts, seen).await
             }
             Err(unbelievable) => {
                 let path = request.uri().path();
@@ -75,7 +76,7 @@ pub(super) fn respond(
             }
         };
         response.headers_mut().insert(REQUEST_ID, id.value());
-        let response = Outgoing::wrap(response, record, told, in_flight);
+        let response = Outgoing::wrap(response, record, told, served, in_flight);
         Ok(match version {
             Version::HTTP_2 => for_stream(response, &method),
             _ => response.map(Pieces::of),
@@ -99,13 +100,32 @@ fn for_stream(mut response: Response<Outgoing>, method: &Method) -> Response<Pie
     }
 }
 
+/// Whoever learns of a request.
+struct Seen<'a> {
+    record: Option<&'a mut Record>,
+    told: Option<&'a mut RequestTelemetry>,
+    served: &'a mut Served,
+}
+
+impl Seen<'_> {
+    fn served_by(&mut self, app: &HttpApp) {
+        if let Some(record) = &mut self.record {
+            record.served_by(app.shared_id());
+        }
+        if let Some(told) = &mut self.told {
+            told.served_by(app.shared_id());
+        }
+        self.served.by(app.metrics());
+    }
+}
+
 /// Each request looks up the app anew: a kept connection's next request goes to the new version.
 async fn answer(
     listener: &Listener,
     request: Request<Incoming>,
     client: &ClientFacts,
     facts: &RequestFacts,
-    (mut record, mut told): (Option<&mut Record>, Option<&mut RequestTelemetry>),
+    mut seen: Seen<'_>,
 ) -> Response<WasiBody> {
     // Before any app: the authority looks where the name leads, whatever is there.
     if let Some(answer) = listener.shared.challenges.request(request.uri().path()) {
@@ -120,12 +140,7 @@ async fn answer(
         let Some(place) = listener.find(host.as_deref(), path) else {
             return nobody(listener, host.as_deref(), path);
         };
-        if let Some(record) = &mut record {
-            record.served_by(place.app.shared_id());
-        }
-        if let Some(told) = &mut told {
-            told.served_by(place.app.shared_id());
-        }
+        seen.served_by(&place.app);
         // An app that is being drained has been replaced, or its place is being taken away.
         if drained.as_ref().is_some_and(|old| Arc::ptr_eq(&place, old)) {
             return explain(Refusal::Unavailable, GOING, path);

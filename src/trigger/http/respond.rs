@@ -8,14 +8,11 @@ use http_body_util::{BodyExt, Empty, Full};
 use serde::Serialize;
 use wasmtime_wasi_http::WasiBody;
 
+use crate::problem::{self, Problem};
+
 /// After which a client that was turned away may ask again, where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const INCOMPLETE_CGI: &[u8] = b"Exactly one of 'location' or 'content-type' must be specified";
-
-/// What a problem document is (RFC 9457).
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// A problem that is no more than its status says (RFC 9457 §4.2.1).
-const NO_TYPE: &str = "about:blank";
 
 /// What clients are told of an app that is going.
 pub(super) const GOING: &str = "the app is being stopped or moved; ask again";
@@ -108,27 +105,9 @@ fn whole_seconds(wait: Duration) -> u64 {
 /// A refusal with a document that says why (RFC 9457). `path` is what the client asked for.
 pub(super) fn explain(refusal: Refusal, detail: &str, path: &str) -> Response<WasiBody> {
     let (mut head, _) = refuse(refusal).into_parts();
-    let problem = Problem {
-        kind: NO_TYPE,
-        title: head.status.canonical_reason().unwrap_or_default(),
-        status: head.status.as_u16(),
-        detail,
-        instance: path,
-    };
-    head.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
-    // Strings and a number always have a JSON form.
-    let json = serde_json::to_vec(&problem).unwrap_or_default();
-    Response::from_parts(head, full(json.into()))
-}
-
-#[derive(Serialize)]
-struct Problem<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    instance: &'a str,
+    let problem = Problem::new(head.status, detail, path).to_json();
+    head.headers.insert(header::CONTENT_TYPE, problem::CONTENT_TYPE);
+    Response::from_parts(head, full(problem))
 }
 
 /// Sends a client on, with the method that it used (RFC 9110 §15.4.9).

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::AccessLog;
 use super::line::Entry;
+use crate::metrics::Served;
 use crate::telemetry::RequestTelemetry;
 use crate::trigger::http::timeouts::InFlight;
 
@@ -63,9 +64,10 @@ impl Drop for Record {
 
 /// A response's body on its way to the client, by which the end of the request is known.
 pub(in crate::trigger::http) struct Outgoing {
-    // In this order: what waits for the end of the response finds its line said.
+    // In this order: what waits for the end of the response finds its line said, and it counted.
     record: Option<Record>,
     _told: Option<Box<RequestTelemetry>>,
+    _served: Served,
     body: WasiBody,
     _in_flight: InFlight,
 }
@@ -75,6 +77,7 @@ impl Outgoing {
         response: Response<WasiBody>,
         mut record: Option<Record>,
         mut told: Option<Box<RequestTelemetry>>,
+        mut served: Served,
         in_flight: InFlight,
     ) -> Response<Self> {
         if let Some(record) = &mut record {
@@ -83,9 +86,11 @@ impl Outgoing {
         if let Some(told) = &mut told {
             told.answered(response.status());
         }
+        served.answered(response.status());
         response.map(|body| Self {
             record,
             _told: told,
+            _served: served,
             body,
             _in_flight: in_flight,
         })

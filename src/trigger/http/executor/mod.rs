@@ -24,6 +24,7 @@ use wagi::WagiInstances;
 use super::exchange::ClientWatch;
 use super::prepare::PrepareError;
 use super::request_id::RequestId;
+use crate::metrics::Failure;
 use crate::runtime::{LimitReached, is_exhausted};
 use crate::tasks;
 use crate::trigger::guest::Guest;
@@ -73,6 +74,25 @@ impl GuestError {
         Self::of_limit(&error).unwrap_or(Self::Trap(error))
     }
 
+    /// What it counts as; `None` for what is no failure of the guest's.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        Some(match self {
+            Self::Trap(_) => Failure::Trap,
+            Self::Code(_) => Failure::Code,
+            Self::NoResponse => Failure::NoResponse,
+            Self::ExitCode(_) => Failure::ExitCode,
+            Self::ErrorCode(_) => Failure::ErrorCode,
+            Self::BadResponse(_) => Failure::BadResponse,
+            Self::InstanceEnded => Failure::InstanceEnded,
+            Self::Limit(_)
+            | Self::Exhausted
+            | Self::BadHeader
+            | Self::BodyBrokeOff
+            | Self::MethodNotAllowed
+            | Self::BodyTooLarge => return None,
+        })
+    }
+
     /// What an engine's error is, if it is no fault of the guest's.
     fn of_limit(error: &wasmtime::Error) -> Option<Self> {
         if is_exhausted(error) {
@@ -87,6 +107,7 @@ pub(super) fn log_failure(guest: &Guest, request_id: Option<&RequestId>, error: 
     if guest.settings.limits.caused(error) {
         return;
     }
+    guest.settings.limits.overruns.metrics().fail(Failure::LateTrap);
     tracing::error!(
         app = %guest.settings.app,
         component = %guest.settings.component,

@@ -20,6 +20,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
 use super::GuestError;
+use crate::metrics::Failure;
 use crate::runtime::{HostState, MAX_CHAIN_DEPTH, Meter};
 use crate::telemetry;
 use crate::trigger::guest::Guest;
@@ -195,6 +196,7 @@ impl WorkerState for Worker {
             && !self.clients.is_abandoned()
             && !self.guest.settings.limits.caused(&error)
         {
+            self.guest.settings.limits.overruns.metrics().fail(Failure::Trap);
             tracing::error!(
                 app = %self.guest.settings.app,
                 component = %self.guest.settings.component,

@@ -7,15 +7,15 @@ use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::version::{TLS12, TLS13};
 use rustls::{Error as RustlsError, ServerConfig};
 use tokio::sync::watch;
 
 use super::super::listener::ListenAddress;
 use super::acme::{Acme, OrderedName, Spec};
-use super::files::{CertificateFiles, Watched};
-use super::pem::{Certificate, CertificateError, ClientAuthority};
-use crate::net::{CertificateSource, HostPattern, KeyPairFiles, ServerTls};
+use crate::net::{
+    Certificate, CertificateError, CertificateFiles, CertificateSource, ClientAuthority, HostPattern,
+    KeyPairFiles, ServerTls, Watched, server_config,
+};
 
 /// In the order in which the server prefers them.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -205,7 +205,7 @@ impl Configured {
         certificates: &Arc<Certificates>,
         authority: Option<Arc<ClientAuthority>>,
     ) -> Result<Self, RustlsError> {
-        let builder = builder()?;
+        let builder = server_config()?;
         let builder = match &authority {
             Some(authority) => builder.with_client_cert_verifier(authority.verifier.clone()),
             None => builder.with_no_client_auth(),
@@ -219,12 +219,6 @@ impl Configured {
             authority,
         })
     }
-}
-
-/// TLS 1.2 and 1.3.
-pub(super) fn builder() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>, RustlsError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13, &TLS12])
 }
 
 impl ResolvesServerCert for Certificates {

@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::acme::{self, Challenges};
 use super::app::{AppTls, Lack};
-use super::pem::ClientAuthority;
+use crate::net::ClientAuthority;
 
 /// How long a client may take for its handshake, the wait for a place included.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -145,9 +145,8 @@ mod tests {
     use tokio::time::{Instant, sleep};
     use tokio_rustls::TlsConnector;
 
-    use super::super::files::CertificateFiles;
     use super::*;
-    use crate::net::KeyPairFiles;
+    use crate::net::{CertificateFiles, KeyPairFiles};
 
     const HOST: &str = "a.example";
 

@@ -91,9 +91,8 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::CertificateFiles;
     use super::*;
-    use crate::net::KeyPairFiles;
+    use crate::net::{CertificateFiles, KeyPairFiles};
 
     fn tls() -> Arc<AppTls> {
         let directory = tempfile::tempdir().unwrap();

@@ -10,8 +10,8 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use super::super::app::builder;
 use super::error::OrderError;
+use crate::net::server_config;
 
 /// The protocol of a handshake that is a challenge (RFC 8737 §6.2).
 pub(in crate::trigger::http::tls) const TLS_ALPN: &[u8] = b"acme-tls/1";
@@ -95,7 +95,7 @@ fn challenge_config(name: &str, key: &KeyAuthorization) -> Result<ServerConfig, 
     let key = provider.key_provider.load_private_key(key)?;
     // What usually makes one looks into the certificate, and takes the answer for something that it should know.
     let certified = CertifiedKey::new(vec![certificate.der().clone()], key);
-    let mut server = builder()?
+    let mut server = server_config()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     server.alpn_protocols = vec![TLS_ALPN.to_vec()];

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::pem::CertificateError;
+use crate::net::CertificateError;
 
 /// Why certificates can't be ordered at all.
 #[derive(Debug, thiserror::Error)]

@@ -25,8 +25,8 @@ use self::error::OrderError;
 use self::name::Ordered;
 use self::order::Wanted;
 use self::store::Store;
-use super::pem::{Certificate, PemFile};
-use crate::net::AcmeOrder;
+use crate::errors::chain;
+use crate::net::{AcmeOrder, Certificate, PemFile};
 
 pub use self::error::AcmeError;
 
@@ -145,10 +145,7 @@ impl Office {
         match tokio::task::spawn_blocking(move || store::write(&path, &pem)).await {
             Ok(Ok(())) => {}
             // It is as good as one that is kept, until the next restart.
-            Ok(Err(error)) => tracing::error!(
-                error = super::files::told_in_full(&error),
-                "a certificate is lost at a restart"
-            ),
+            Ok(Err(error)) => tracing::error!(error = chain(&error), "a certificate is lost at a restart"),
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
         Ok(certificate)

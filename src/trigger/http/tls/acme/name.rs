@@ -11,12 +11,11 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::files::told_in_full;
-use super::super::pem::{Certificate, PemFile};
 use super::Office;
 use super::error::OrderError;
 use super::store::Store;
-use crate::net::AcmeChallenge;
+use crate::errors::chain;
+use crate::net::{AcmeChallenge, Certificate, PemFile};
 use crate::tasks;
 
 /// After a failed order, growing by [`GROWTH`]: Let's Encrypt allows a name five failures an hour.
@@ -158,7 +157,7 @@ impl Ordered {
     }
 
     fn failed(&self, error: &OrderError, delay: Duration) {
-        let error = told_in_full(error);
+        let error = chain(error);
         let next_try = humantime::format_rfc3339_seconds(SystemTime::now() + delay);
         tracing::error!(name = self.name, error, %next_try, "no certificate could be had");
         let trouble = match self.current.load().as_ref() {
@@ -233,7 +232,7 @@ fn kept(name: &str, store: &Store) -> Option<Certificate> {
         path: &path,
         content: &content,
     };
-    let read = Certificate::parse(&file, &file).map_err(|error| told_in_full(&error));
+    let read = Certificate::parse(&file, &file).map_err(|error| chain(&error));
     let read = read.and_then(|certificate| match certificate.is_for(name) {
         true => Ok(certificate),
         false => Err(format!("{} is not for {name}", path.display())),

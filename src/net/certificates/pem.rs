@@ -43,22 +43,22 @@ pub enum CertificateError {
 }
 
 /// A file and what stood in it.
-pub(super) struct PemFile<'a> {
-    pub(super) path: &'a Path,
-    pub(super) content: &'a [u8],
+pub struct PemFile<'a> {
+    pub path: &'a Path,
+    pub content: &'a [u8],
 }
 
 /// A certificate chain with its key.
 #[derive(Debug)]
-pub(super) struct Certificate {
-    pub(super) key: Arc<CertifiedKey>,
-    pub(super) not_before: SystemTime,
-    pub(super) not_after: SystemTime,
+pub struct Certificate {
+    pub key: Arc<CertifiedKey>,
+    pub not_before: SystemTime,
+    pub not_after: SystemTime,
 }
 
 impl Certificate {
     /// The chain, the server's own certificate first, and the first key of the other file; it may be the same file.
-    pub(super) fn parse(certificate: &PemFile<'_>, key: &PemFile<'_>) -> Result<Self, CertificateError> {
+    pub(crate) fn parse(certificate: &PemFile<'_>, key: &PemFile<'_>) -> Result<Self, CertificateError> {
         let chain = certificates(certificate)?;
         let own = &chain[0];
         let (_, parsed) = X509Certificate::from_der(own).map_err(|source| CertificateError::Validity {
@@ -110,7 +110,7 @@ impl Certificate {
 
 impl Certificate {
     /// Whether clients take it for a server of that name.
-    pub(super) fn is_for(&self, name: &str) -> bool {
+    pub fn is_for(&self, name: &str) -> bool {
         // Read before.
         let Ok(parsed) = ParsedCertificate::try_from(&self.key.cert[0]) else {
             return false;
@@ -121,12 +121,12 @@ impl Certificate {
 
 /// Whose certificates clients may show.
 #[derive(Debug)]
-pub(super) struct ClientAuthority {
-    pub(super) verifier: Arc<dyn ClientCertVerifier>,
+pub struct ClientAuthority {
+    pub verifier: Arc<dyn ClientCertVerifier>,
 }
 
 impl ClientAuthority {
-    pub(super) fn parse(file: &PemFile<'_>) -> Result<Self, CertificateError> {
+    pub(crate) fn parse(file: &PemFile<'_>) -> Result<Self, CertificateError> {
         let error = |source: Box<dyn std::error::Error + Send + Sync>| CertificateError::Authority {
             path: file.path.to_owned(),
             source,

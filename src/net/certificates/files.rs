@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::pem::{Certificate, CertificateError, ClientAuthority, PemFile};
+use crate::errors::chain;
 use crate::net::{CertificateSource, KeyPairFiles, ServerTls};
 use crate::tasks;
 
@@ -40,16 +41,13 @@ struct Table {
 
 impl CertificateFiles {
     /// A certificate and its key. Blocks on the disk.
-    pub(super) fn certificate(
-        &self,
-        pair: &KeyPairFiles,
-    ) -> Result<Arc<Watched<Certificate>>, CertificateError> {
+    pub fn certificate(&self, pair: &KeyPairFiles) -> Result<Arc<Watched<Certificate>>, CertificateError> {
         let paths = vec![pair.certificate.clone(), pair.key.clone()];
         self.watched(paths, |table| (&mut table.certificates, pair.clone()))
     }
 
     /// Authorities of clients' certificates. Blocks on the disk.
-    pub(super) fn authority(&self, file: &Path) -> Result<Arc<Watched<ClientAuthority>>, CertificateError> {
+    pub fn authority(&self, file: &Path) -> Result<Arc<Watched<ClientAuthority>>, CertificateError> {
         let name = file.to_owned();
         self.watched(vec![name.clone()], |table| (&mut table.authorities, name))
     }
@@ -103,7 +101,7 @@ fn look_at_all(table: &Mutex<Table>) {
 }
 
 /// What files are read into.
-pub(super) trait Content: Send + Sync + Sized + 'static {
+pub trait Content: Send + Sync + Sized + 'static {
     /// `files` are as many as were asked for.
     fn parse(files: &[PemFile<'_>]) -> Result<Self, CertificateError>;
 
@@ -135,7 +133,7 @@ impl Content for ClientAuthority {
 }
 
 /// Files, and the last good content of them.
-pub(super) struct Watched<T> {
+pub struct Watched<T> {
     paths: Vec<PathBuf>,
     current: ArcSwap<T>,
     seen: Mutex<Seen>,
@@ -188,12 +186,12 @@ impl<T: Content> Watched<T> {
         Ok(watched)
     }
 
-    pub(super) fn current(&self) -> Arc<T> {
+    pub fn current(&self) -> Arc<T> {
         self.current.load_full()
     }
 
     /// Why what is in the files is not what is used, or of no use; for people.
-    pub(super) fn trouble(&self) -> watch::Receiver<Option<String>> {
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
         self.trouble.subscribe()
     }
 
@@ -230,12 +228,12 @@ impl<T: Content> Watched<T> {
 
     /// The content of the files, if it is another one than what has this digest, and can be used.
     fn changed(&self, used: &Hash) -> Result<Option<(T, Hash)>, String> {
-        let contents = contents(&self.paths).map_err(|error| told_in_full(&error))?;
+        let contents = contents(&self.paths).map_err(|error| chain(&error))?;
         let digest = digest(&contents);
         if digest == *used {
             return Ok(None);
         }
-        let content: T = parse(&self.paths, &contents).map_err(|error| told_in_full(&error))?;
+        let content: T = parse(&self.paths, &contents).map_err(|error| chain(&error))?;
         let now = SystemTime::now();
         match content.outlived(now) {
             // What is used is as little use.
@@ -295,17 +293,6 @@ pub fn check(tls: &ServerTls) -> Result<Option<String>, CertificateError> {
         let _: ClientAuthority = parse(&paths, &contents(&paths)?)?;
     }
     Ok(outlived)
-}
-
-/// An error with its causes.
-pub(super) fn told_in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn stamps(paths: &[PathBuf]) -> Vec<Option<Stamp>> {

@@ -1,0 +1,23 @@
+//! What is counted of each app, in plain atomics that whoever asks reads.
+//!
+//! | file | responsibility |
+//! |---|---|
+//! | `apps.rs` | the apps that have numbers, and the way of one version to those of its app |
+//! | `numbers.rs` | the numbers of one app, kept over its versions |
+//! | `durations.rs` | how long requests took |
+//! | `kinds.rs` | what is told apart: limits, failures, classes of statuses |
+//! | `served.rs` | one request, from its head to the last of its response |
+//!
+//! A request costs a few relaxed additions and two looks at the clock. An app that was never asked has no numbers.
+
+mod apps;
+mod durations;
+mod kinds;
+mod numbers;
+mod served;
+
+pub use apps::{AppMetrics, Apps};
+pub use durations::{BOUNDS, Durations};
+pub use kinds::{Failure, Reason, StatusClass};
+pub use numbers::Numbers;
+pub use served::Served;
