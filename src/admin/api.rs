@@ -55,7 +55,7 @@ impl Api {
     }
 }
 
-fn traffic(numbers: &Numbers) -> AppTraffic {
+pub(super) fn traffic(numbers: &Numbers) -> AppTraffic {
     let (_, failed) = numbers.ended()[StatusClass::ServerError as usize];
     let limits = numbers.limits().into_iter().filter(|(_, count)| *count > 0);
     AppTraffic {

@@ -6,13 +6,16 @@
 //! | `server.rs` | what is served, and where |
 //! | `socket.rs`, `address.rs` | the Unix socket of the daemon's user; the address that others may have |
 //! | `door.rs` | connections: how many, how long, with TLS or without |
-//! | `token.rs` | who may ask at the address |
+//! | `guard.rs` | who may ask at the address |
+//! | `token.rs`, `session.rs`, `login.rs` | by a token; by a cookie that stands for one; how a browser gets it |
+//! | `origin.rs` | which pages a browser may send commands from |
 //! | `api.rs` | what routes answer from |
 //! | `routes/` | a file for each group of routes, and the document that describes them all |
 //! | `answer.rs` | what they answer, and how that is described |
 //! | `input.rs` | what requests say beside their path |
 //! | `readiness.rs` | when all is up for the first time |
 //! | `exposition/` | the numbers for Prometheus |
+//! | `page/` | the page: what an operator sees with a browser |
 //! | `client.rs` | the other end of the socket |
 
 mod address;
@@ -21,10 +24,15 @@ mod api;
 mod client;
 mod door;
 mod exposition;
+mod guard;
 mod input;
+mod login;
+mod origin;
+mod page;
 mod readiness;
 mod routes;
 mod server;
+mod session;
 mod socket;
 mod token;
 
@@ -32,4 +40,5 @@ pub use address::{AddressError, AddressSettings};
 pub use api::Sources;
 pub use client::{AdminClient, AdminError};
 pub use server::{AdminServer, ServeError, serve};
+pub(crate) use session::SESSION_COOKIE;
 pub use socket::{SocketError, default_socket, own_directory};

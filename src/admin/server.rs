@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::address::{AddressError, AddressSettings, OpenAddress};
 use super::api::{Api, Sources};
 use super::door::{Door, Listening};
+use super::guard::{self, Guard};
 use super::routes::Routes;
 use super::socket::{self, SocketError};
-use super::{readiness, token};
+use super::{login, origin, readiness};
 use crate::net::CertificateFiles;
 use crate::tasks;
 
@@ -59,7 +60,7 @@ pub async fn serve(
     let mut doors = vec![Door {
         listening: Listening::unix(listener, &path),
         tls: None,
-        router: routes.clone().all(),
+        router: routes.clone().all().layer(from_fn(origin::guard)),
     }];
     tracing::info!(socket = %path.display(), "admin socket open");
     if let Some(address) = &address {
@@ -71,15 +72,17 @@ pub async fn serve(
         tracing::info!(address = %listening, tls = tls.is_some(), tokens = tokens.is_some(), "admin address open");
         let router = match tokens {
             Some(tokens) => {
-                let guarded = routes.guarded.layer(from_fn_with_state(tokens, token::guard));
-                routes.open.merge(guarded)
+                let guard = Guard::new(tokens, tls.is_some());
+                let guarded = from_fn_with_state(guard.clone(), guard::guard);
+                let guarded = routes.guarded.layer(guarded);
+                routes.open.merge(guarded).merge(login::routes(guard))
             }
             None => routes.all(),
         };
         doors.push(Door {
             listening,
             tls,
-            router,
+            router: router.layer(from_fn(origin::guard)),
         });
     }
     let stop = CancellationToken::new();

@@ -1,21 +1,14 @@
-//! Who may ask at the address: whoever has a token (RFC 6750).
+//! The tokens that let their bearers ask at the address (RFC 6750).
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::answer::Refused;
 use crate::telemetry::Tally;
-
-/// How clients are told what is asked of them.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"lepton\"");
 
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
@@ -60,31 +53,37 @@ impl Tokens {
     }
 
     /// Why the request may not be answered; `None`: it may.
-    async fn refuse(&self, headers: &HeaderMap) -> Option<&'static str> {
+    pub(super) async fn refuse(&self, headers: &HeaderMap) -> Option<&'static str> {
         let Some(token) = bearer(headers) else {
             return Some("the request has no token: send it as `Authorization: Bearer TOKEN`");
         };
+        self.has(TokenDigest::of(token)).await.err()
+    }
+
+    /// # Errors
+    /// Why it is not taken.
+    pub(super) async fn has(&self, token: TokenDigest) -> Result<(), &'static str> {
         match self.read().await {
-            Ok(text) => (!is_among(&text, token)).then_some("the token is not known"),
+            Ok(text) if is_among(&text, token) => Ok(()),
+            Ok(_) => Err("the token is not known"),
             Err(error) => {
                 if let Some(times) = self.unreadable.add() {
                     let error = &error as &dyn std::error::Error;
                     tracing::error!(error, times, "requests for the admin API are refused");
                 }
-                Some("the daemon can't read its tokens")
+                Err("the daemon can't read its tokens")
             }
         }
     }
 }
 
-/// Lets only requests with a token pass.
-pub(super) async fn guard(State(tokens): State<Tokens>, request: Request, next: Next) -> Response {
-    match tokens.refuse(request.headers()).await {
-        None => next.run(request).await,
-        Some(detail) => {
-            let refused = Refused::new(StatusCode::UNAUTHORIZED, detail, request.uri());
-            ([(header::WWW_AUTHENTICATE, CHALLENGE)], refused).into_response()
-        }
+/// What is kept of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    pub(super) fn of(token: &str) -> Self {
+        Self(Sha256::digest(token).into())
     }
 }
 
@@ -101,10 +100,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Takes as long for every token: how much of one is right does not show, nor how long it should be.
-fn is_among(text: &str, token: &str) -> bool {
-    let asked = Sha256::digest(token);
+fn is_among(text: &str, token: TokenDigest) -> bool {
     let known = lines(text).fold(Choice::from(0), |known, line| {
-        known | Sha256::digest(line).as_slice().ct_eq(asked.as_slice())
+        known | TokenDigest::of(line).0.ct_eq(&token.0)
     });
     known.into()
 }
@@ -120,9 +118,10 @@ mod tests {
     #[test]
     fn a_token_is_a_whole_line() {
         let text = "old-token\n\n  new-token \r\n";
-        assert!(is_among(text, "old-token") && is_among(text, "new-token"));
+        let is_among = |token| is_among(text, TokenDigest::of(token));
+        assert!(is_among("old-token") && is_among("new-token"));
         for other in ["", "old", "old-token2", "new-token ", "old-token\nnew-token"] {
-            assert!(!is_among(text, other), "{other:?}");
+            assert!(!is_among(other), "{other:?}");
         }
     }
 

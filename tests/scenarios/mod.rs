@@ -29,6 +29,7 @@ mod limits;
 mod list;
 mod outbound;
 mod outbound_settings;
+mod page;
 mod redeploy;
 mod registries;
 mod registry_ways;

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod app;
 pub mod artifact;
 pub mod balancer;
+pub mod browser;
 pub mod client;
 pub mod cosign;
 pub mod daemon;

@@ -19,6 +19,7 @@ use axum::http::{StatusCode, Uri};
 use self::document::Document;
 use super::answer::Refused;
 use super::api::Api;
+use super::page;
 
 pub(super) use history::{VersionName, Wanted};
 
@@ -41,7 +42,7 @@ impl Routes {
     pub(super) fn new(api: &Api, open_metrics: bool) -> Self {
         let numbers = metrics::routes(&api.sources, open_metrics);
         let (mut open, mut guarded) = (
-            health::probes(),
+            health::probes().merge(page::assets()),
             health::routes()
                 .merge(status::routes())
                 .merge(apps::routes())
@@ -49,7 +50,8 @@ impl Routes {
                 .merge(history::routes())
                 .merge(backup::routes())
                 .merge(plan::routes())
-                .merge(document::routes()),
+                .merge(document::routes())
+                .merge(page::routes()),
         );
         match open_metrics {
             true => open = open.merge(numbers),
@@ -77,7 +79,7 @@ impl Routes {
     }
 }
 
-type Group = ApiRouter<Api>;
+pub(super) type Group = ApiRouter<Api>;
 
 /// What holds for each route that not anybody may ask for.
 fn guarded(operation: TransformOperation<'_>) -> TransformOperation<'_> {

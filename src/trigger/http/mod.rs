@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod connection;
 mod connections;
+mod cookies;
 mod ending;
 mod exchange;
 mod executor;

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::access_log::{Outgoing, Record};
 use super::app::HttpApp;
 use super::client::{ClientFacts, RequestFacts};
+use super::cookies;
 use super::host;
 use super::listener::{Listener, Role};
 use super::request_id::{REQUEST_ID, RequestId};
@@ -40,6 +41,7 @@ pub(super) fn respond(
 ) -> impl Future<Output = Result<Response<Pieces<Outgoing>>, Infallible>> {
     let shared = &listener.shared;
     let id = RequestId::settle(request.headers_mut());
+    cookies::hide_sessions(request.headers_mut());
     let ready = !shared.lame_duck.is_cancelled();
     let trusted = &shared.settings.trusted_proxies;
     let facts = client.of_forwarded(request.headers_mut(), trusted, ready);
