@@ -1,5 +1,9 @@
 //! The composition root: builds the long-lived parts once and wires them.
 
+mod begin;
+mod rules;
+mod upgrade;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,11 +14,13 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use self::begin::{Begun, begin};
+use self::upgrade::{Upgrade, take_over};
 use crate::admin;
 use crate::cli::Bars;
-use crate::control::{self, SourceLock, Supervisor, SupervisorSettings, WatchOptions};
+use crate::control::{self, Status, Supervisor, SupervisorSettings, WatchOptions};
 use crate::host::{self, Host};
 use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts};
 use crate::loader::{CompileCounts, Loader};
@@ -26,10 +32,14 @@ use crate::oci::{FetchCounts, LogProgress, Policy, Progress, Puller, PullerConfi
 use crate::otlp::{DaemonTelemetry, Exporter};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
+use crate::sandbox::{SandboxMode, Writable};
+use crate::service::{self, ServiceDirectories, ServiceManager};
 use crate::tasks::{self, Ending};
 use crate::telemetry::{self, LogSettings};
 use crate::trigger::http::tls::{Acme, AcmeSettings};
-use crate::trigger::http::{AccessLog, AccessLogSettings, AccessLogTarget, HttpSettings, Listeners};
+use crate::trigger::http::{
+    AccessLog, AccessLogSettings, AccessLogTarget, HttpSettings, Inherited, Listeners,
+};
 
 /// The name of this program's directories among those of others.
 const PROGRAM: &str = "lepton";
@@ -45,7 +55,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Settings {
     pub source: Source,
-    pub state_root: PathBuf,
+    /// The file that options come from, besides the command line and the environment.
+    pub config: Option<PathBuf>,
+    pub state_root: Option<PathBuf>,
     pub cache_dir: Option<PathBuf>,
     /// Bytes.
     pub cache_size: u64,
@@ -65,6 +77,11 @@ pub struct Settings {
     pub socket: Option<PathBuf>,
     /// Where others than the daemon's user may ask.
     pub admin_address: Option<admin::AddressSettings>,
+    pub sandbox: SandboxMode,
+    /// Where the process may write, besides its own directories.
+    pub allow_write: Vec<PathBuf>,
+    /// How long the new process of an upgrade may take until it is ready.
+    pub upgrade_timeout: Duration,
     /// For every listener.
     pub http: HttpSettings,
     pub access_log: Option<AccessLogSettings>,
@@ -109,6 +126,11 @@ impl Source {
 /// Where what outlives the process is kept.
 struct Directories {
     cache: PathBuf,
+    /// Where relative `state_dir`s are.
+    state_root: PathBuf,
+    /// The admin socket, and the one of the service's runtime directory, if there is that.
+    socket: PathBuf,
+    service_socket: Option<PathBuf>,
     /// This daemon's own, below the data directory: daemons of several sources may share that.
     data: PathBuf,
 }
@@ -117,6 +139,13 @@ struct Directories {
 pub fn main(settings: Settings) -> ExitCode {
     // The only provider of the process: without it, the first TLS connection would have to guess.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let begun = match begin(&settings) {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the daemon can't run");
+            return ExitCode::FAILURE;
+        }
+    };
     let threads =
         std::thread::available_parallelism().map_or(MIN_THREADS, |cores| cores.get().max(MIN_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -130,7 +159,7 @@ pub fn main(settings: Settings) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(settings)) {
+    match runtime.block_on(run(settings, begun)) {
         Ok(code) => {
             // A second signal left tasks that nobody waits for.
             runtime.shutdown_background();
@@ -143,31 +172,48 @@ pub fn main(settings: Settings) -> ExitCode {
     }
 }
 
-async fn run(settings: Settings) -> Result<ExitCode> {
+async fn run(settings: Settings, begun: Begun) -> Result<ExitCode> {
+    let Begun {
+        directories,
+        lock,
+        inherited,
+        admin: admin_sockets,
+        writable,
+        program,
+        old,
+    } = begun;
     let source = settings.source.path();
-    if let Source::Directory { path, .. } = &settings.source {
-        std::fs::create_dir_all(path)
-            .with_context(|| format!("can't create the directory {}", path.display()))?;
-    }
-    let _lock = SourceLock::take(source)?;
     raise_descriptor_limit();
-    let directories = Directories::new(&settings)?;
     let telemetry = Exporter::start();
     let own_telemetry = telemetry.as_ref().map(DaemonTelemetry::start);
     let host = Arc::new(Host::new(telemetry.clone()));
     let ending = Ending::new(!settings.lame_duck.is_zero());
-    let access_log = settings.access_log.as_ref().map(open_access_log).transpose()?;
     let logs = Logs {
-        access: access_log,
+        access: settings.access_log.as_ref().map(open_access_log).transpose()?,
         guests: GuestLogs::start(settings.guest_log).context("the log files of guests can't be written")?,
     };
-    let files = CertificateFiles::default();
+    let acme = acme(&settings, &directories)?;
+    let listeners = Listeners::new(
+        settings.http.clone(),
+        logs.access.clone(),
+        &acme,
+        inherited.clone(),
+        &ending,
+    );
+    let built = Built {
+        acme,
+        listeners: listeners.clone(),
+        writable: writable.clone(),
+        logs: logs.guests.clone(),
+        files: CertificateFiles::default(),
+    };
+    let files = built.files.clone();
     let Launching {
         launcher,
         apps,
         fetches,
         compiles,
-    } = launcher(&settings, &directories, host, &logs, &files, &ending)?;
+    } = launcher(&settings, &directories, host, built)?;
 
     let rescan = Arc::new(Notify::new());
     let updates = match &settings.source {
@@ -194,16 +240,19 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         tls_addresses: settings.tls.addresses.keys().cloned().collect(),
     };
     let (supervisor, status) = Supervisor::start(launcher, supervisor_settings, updates);
-    let socket = match &settings.socket {
-        Some(socket) => socket.clone(),
-        None => {
-            let socket = admin::default_socket(source);
-            admin::own_directory(&socket)?;
-            socket
-        }
-    };
+    if let Some(old) = old {
+        take_over(
+            old,
+            &supervisor,
+            status.clone(),
+            &inherited,
+            settings.upgrade_timeout,
+        )
+        .await?;
+    }
+    let manager = Arc::new(ServiceManager::default());
     let sources = admin::Sources {
-        status,
+        status: status.clone(),
         supervisor: supervisor.clone(),
         lame_duck: ending.lame_duck().clone(),
         apps,
@@ -211,14 +260,47 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         compiles,
         guests: logs.guests.clone(),
     };
-    let admin = admin::serve(sources, socket, settings.admin_address.clone(), &files).await?;
+    let admin = admin::serve(
+        sources,
+        directories.socket.clone(),
+        settings.admin_address.clone(),
+        admin_sockets,
+        &files,
+    )
+    .await?;
     tasks::spawn(
         "signals",
-        listen_to_signals(ending.clone(), rescan, logs.clone())?,
+        listen_to_signals(
+            ending.clone(),
+            rescan,
+            logs.clone(),
+            (manager.clone(), status.clone()),
+        )?,
     );
-    tracing::info!(source = %source.display(), cache = %directories.cache.display(), "ready");
+    // Listened to before it is acted on: until then, the signal would end the process.
+    let asked_to_upgrade = signal(SignalKind::user_defined2())?;
+    let config = settings.config.as_ref().map(|file| file.display());
+    tracing::info!(source = %source.display(), cache = %directories.cache.display(), config = config.map(tracing::field::display), "ready");
+    tokio::select! {
+        () = service::until_ready(&supervisor, status.clone()) => {
+            report_unused(&inherited);
+            manager.ready(&status.borrow());
+            service::accompany(&manager, status, supervisor.clone());
+        }
+        () = ending.lame_duck().cancelled() => {}
+    }
 
-    ending.lame_duck().cancelled().await;
+    let upgrade = Upgrade {
+        program,
+        lock: Arc::new(lock),
+        listeners,
+        writable,
+        patience: settings.upgrade_timeout,
+    };
+    let admin = upgrade
+        .when_asked(asked_to_upgrade, admin, &manager, &ending)
+        .await;
+    manager.stopping();
     if !ending.drain().is_cancelled() {
         let lasts = humantime::format_duration(settings.lame_duck);
         tracing::info!(%lasts, "health checks fail from now on; another signal skips the wait");
@@ -235,7 +317,9 @@ async fn run(settings: Settings) -> Result<ExitCode> {
         }
         () = ending.force().cancelled() => ExitCode::FAILURE,
     };
-    admin.close().await;
+    if let Some(admin) = admin {
+        admin.close().await;
+    }
     logs.close().await;
     Ok(code)
 }
@@ -246,6 +330,13 @@ async fn flush(telemetry: Option<Arc<Exporter>>, own: Option<DaemonTelemetry>) {
     }
     if let Some(telemetry) = telemetry {
         telemetry.flush().await;
+    }
+}
+
+/// A socket that the service manager opened for nobody is a mistake in one of two files.
+fn report_unused(inherited: &Inherited) {
+    for address in inherited.unused() {
+        tracing::warn!(%address, "the service manager opened a socket at an address that no app has; it waits for an app file that names it, written in the same way");
     }
 }
 
@@ -295,23 +386,31 @@ fn open_access_log(settings: &AccessLogSettings) -> Result<AccessLog> {
 
 impl Directories {
     fn new(settings: &Settings) -> Result<Self> {
-        let data = match &settings.data_dir {
+        let service = ServiceDirectories::from_environment();
+        let data = match settings.data_dir.as_ref().or(service.data.as_ref()) {
             Some(directory) => directory.clone(),
             None => of_user(dirs::state_dir().or_else(dirs::data_local_dir), "--data-dir")?,
         };
         let source = std::path::absolute(settings.source.path())?;
         let name = hex::encode(&Sha256::digest(source.as_os_str().as_encoded_bytes())[..SOURCE_NAME_BYTES]);
+        let state_root = settings.state_root.clone().or(service.state_root);
+        let socket = settings.socket.clone().or_else(|| service.socket.clone());
+        let socket = socket.unwrap_or_else(|| admin::default_socket(settings.source.path()));
         Ok(Self {
+            state_root: state_root.unwrap_or_else(|| PathBuf::from(".")),
+            socket,
+            service_socket: service.socket,
             cache: cache_directory(settings.cache_dir.as_deref())?,
             data: std::path::absolute(data)?.join(name),
         })
     }
 }
 
-/// Where artifacts and compiled code are kept: as said, or in the user's cache directory.
+/// Where artifacts and compiled code are kept: as said, in the service's cache directory, or in the user's.
 pub(crate) fn cache_directory(said: Option<&Path>) -> Result<PathBuf> {
-    let directory = match said {
-        Some(directory) => directory.to_owned(),
+    let service = ServiceDirectories::from_environment().cache;
+    let directory = match said.map(Path::to_owned).or(service) {
+        Some(directory) => directory,
         None => of_user(dirs::cache_dir(), "--cache-dir")?,
     };
     Ok(std::path::absolute(directory)?)
@@ -320,6 +419,24 @@ pub(crate) fn cache_directory(said: Option<&Path>) -> Result<PathBuf> {
 fn of_user(directory: Option<PathBuf>, option: &str) -> Result<PathBuf> {
     let directory = directory.with_context(|| format!("there is no home directory: say where with {option}"));
     directory.map(|directory| directory.join(PROGRAM))
+}
+
+/// What the launcher shares with others.
+struct Built {
+    acme: Acme,
+    listeners: Listeners,
+    writable: Writable,
+    logs: GuestLogs,
+    files: CertificateFiles,
+}
+
+fn acme(settings: &Settings, directories: &Directories) -> Result<Acme> {
+    Ok(Acme::new(AcmeSettings {
+        directory: settings.tls.acme_directory.clone(),
+        contact: settings.tls.acme_contact.clone(),
+        ca: settings.tls.acme_ca.clone(),
+        data_dir: directories.data.join("acme"),
+    })?)
 }
 
 /// What launches apps, and what it counts.
@@ -334,10 +451,15 @@ fn launcher(
     settings: &Settings,
     directories: &Directories,
     host: Arc<Host>,
-    logs: &Logs,
-    files: &CertificateFiles,
-    ending: &Ending,
+    built: Built,
 ) -> Result<Launching> {
+    let Built {
+        acme,
+        listeners,
+        writable,
+        logs,
+        files,
+    } = built;
     let store = Store::open(&directories.cache)?;
     let progress: Arc<dyn Progress> = match telemetry::bars() {
         Some(bars) => Arc::new(Bars::new(bars)),
@@ -358,12 +480,6 @@ fn launcher(
         Some(file) => RuntimeConfig::read(file)?,
         None => RuntimeConfig::default(),
     };
-    let acme = Acme::new(AcmeSettings {
-        directory: settings.tls.acme_directory.clone(),
-        contact: settings.tls.acme_contact.clone(),
-        ca: settings.tls.acme_ca.clone(),
-        data_dir: directories.data.join("acme"),
-    })?;
     let runtime = Runtime::new(host::link)?;
     let loader = Loader::new(&runtime, store.clone())?;
     tasks::spawn("idle code", loader.residents().clone().keep_tidy());
@@ -382,11 +498,12 @@ fn launcher(
         host,
         client: HttpClient::with_system_roots(),
         runtime_config,
-        listeners: Listeners::new(settings.http.clone(), logs.access.clone(), &acme, ending),
-        tls: TlsParts::new(files.clone(), acme, settings.tls.addresses.clone()),
+        listeners,
+        writable,
+        tls: TlsParts::new(files, acme, settings.tls.addresses.clone()),
         kinds: Kinds::default(),
-        logs: logs.guests.clone(),
-        state_root: settings.state_root.clone(),
+        logs,
+        state_root: directories.state_root.clone(),
         shared_variables: settings.shared_variables,
         pins,
         limits: settings.limits.clone().over(&Limits::built_in()),
@@ -401,7 +518,12 @@ fn launcher(
 }
 
 /// SIGTERM and SIGINT end the process step by step; SIGHUP reads the source, and opens logs, again.
-fn listen_to_signals(ending: Ending, rescan: Arc<Notify>, logs: Logs) -> Result<impl Future<Output = ()>> {
+fn listen_to_signals(
+    ending: Ending,
+    rescan: Arc<Notify>,
+    logs: Logs,
+    (manager, status): (Arc<ServiceManager>, watch::Receiver<Status>),
+) -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -411,8 +533,10 @@ fn listen_to_signals(ending: Ending, rescan: Arc<Notify>, logs: Logs) -> Result<
                 _ = terminate.recv() => ending.advance(),
                 _ = interrupt.recv() => ending.advance(),
                 _ = hang_up.recv() => {
+                    manager.reloading();
                     rescan.notify_one();
                     logs.reopen();
+                    manager.ready(&status.borrow());
                 }
             }
         }

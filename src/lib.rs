@@ -22,6 +22,9 @@
 //! | [`otlp`] | the way to the operator's collector, for what guests tell and what the daemon tells | who tells it |
 //! | [`variables`] | templates and the values behind them | wasm |
 //! | [`runtime`] | the one engine, the linker, the store's data, what instances may use, the epoch clock | sockets, registries |
+//! | [`sandbox`] | what the process takes from itself at its start, and where it may still write | everything else |
+//! | [`service`] | what a service manager gives and is told: directories, sockets, readiness | apps, wasm |
+//! | [`credentials`] | a credential's name to its file | |
 //! | [`admin`] | views of the status and of what is counted, and the few commands an operator needs | how apps run |
 //! | [`logs`] | files of lines and the threads that write them; what guests print, by app and component | who prints it |
 //! | [`metrics`] | what is counted of each app, in plain atomics | who reads it |
@@ -75,6 +78,7 @@ pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod control;
+pub mod credentials;
 pub mod daemon;
 pub mod errors;
 pub mod host;
@@ -89,6 +93,8 @@ pub mod otlp;
 pub mod problem;
 pub mod runtime;
 pub mod runtime_config;
+pub mod sandbox;
+pub mod service;
 pub mod tasks;
 pub mod telemetry;
 pub mod tools;

@@ -92,6 +92,12 @@ impl Ending {
         }
     }
 
+    /// The process ends, and another one goes on in its place: nobody has to look elsewhere.
+    pub fn hand_over(&self) {
+        self.lame_duck.cancel();
+        self.drain.cancel();
+    }
+
     /// Cancelled when others are to see that the process will end, at the latest with the drain. All goes on as before.
     pub fn lame_duck(&self) -> &CancellationToken {
         &self.lame_duck

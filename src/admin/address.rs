@@ -10,7 +10,7 @@ use super::door::{DoorTls, Listening};
 use super::token::{TokenError, Tokens};
 use crate::control::{LaunchError, ResolvedAddress, resolve};
 use crate::manifest::Address;
-use crate::net::{CertificateError, CertificateFiles, KeyPairFiles, remove_stale_socket};
+use crate::net::{CertificateError, CertificateFiles, KeyPairFiles, ListeningSocket, remove_stale_socket};
 
 /// How long a client may be silent before the kernel asks whether its machine is still there.
 const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
@@ -62,9 +62,10 @@ pub(super) struct OpenAddress {
 }
 
 impl OpenAddress {
-    /// Opens it, unless anybody could ask there. `files` are looked at for as long as it is open.
+    /// Opens it, unless anybody could ask there, or uses the socket that the process before this one had there. `files` are looked at for as long as it is open.
     pub(super) async fn open(
         settings: &AddressSettings,
+        inherited: Option<ListeningSocket>,
         files: &CertificateFiles,
     ) -> Result<Self, AddressError> {
         let AddressSettings {
@@ -86,8 +87,14 @@ impl OpenAddress {
             (None, Some(_)) => return Err(AddressError::AuthorityWithoutTls),
             (None, None) => None,
         };
-        let resolved = resolve(address).await.map_err(AddressError::Resolve)?;
-        let listening = listen(resolved).await.map_err(|source| AddressError::Bind {
+        let bound = match inherited {
+            Some(socket) => adopt(socket, address),
+            None => {
+                let resolved = resolve(address).await.map_err(AddressError::Resolve)?;
+                listen(resolved).await
+            }
+        };
+        let listening = bound.map_err(|source| AddressError::Bind {
             address: address.clone(),
             source,
         })?;
@@ -102,6 +109,20 @@ impl OpenAddress {
             tls,
             tokens,
         })
+    }
+}
+
+fn adopt(socket: ListeningSocket, address: &Address) -> std::io::Result<Listening> {
+    match (socket, address) {
+        (ListeningSocket::Tcp(socket), _) => {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket).map(Listening::Tcp)
+        }
+        (ListeningSocket::Unix(socket), Address::Unix(path)) => {
+            socket.set_nonblocking(true)?;
+            Ok(Listening::unix(UnixListener::from_std(socket)?, path))
+        }
+        (ListeningSocket::Unix(_), _) => Err(std::io::Error::from(std::io::ErrorKind::Unsupported)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections to the admin API: from a socket to requests, so many and for so long as is sensible where anybody can connect.
 
 use std::fmt;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub(super) enum Listening {
     Unix {
         socket: UnixListener,
         path: PathBuf,
-        _file: SocketFile,
+        file: Arc<SocketFile>,
     },
 }
 
@@ -51,7 +52,23 @@ impl Listening {
         Self::Unix {
             socket,
             path: path.to_owned(),
-            _file: SocketFile::of(path),
+            file: Arc::new(SocketFile::of(path)),
+        }
+    }
+
+    /// The file of the socket, if it has one.
+    pub(super) fn file(&self) -> Option<Arc<SocketFile>> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix { file, .. } => Some(file.clone()),
+        }
+    }
+
+    /// A second handle to the socket.
+    pub(super) fn second_handle(&self) -> std::io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
+            Self::Unix { socket, .. } => socket.as_fd().try_clone_to_owned(),
         }
     }
 

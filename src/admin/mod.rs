@@ -39,6 +39,6 @@ mod token;
 pub use address::{AddressError, AddressSettings};
 pub use api::Sources;
 pub use client::{AdminClient, AdminError};
-pub use server::{AdminServer, ServeError, serve};
+pub use server::{AdminServer, AdminSockets, ServeError, serve};
 pub(crate) use session::SESSION_COOKIE;
-pub use socket::{SocketError, default_socket, own_directory};
+pub use socket::{SocketError, default_socket, make_directory_of, own_directory};

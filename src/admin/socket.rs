@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -63,6 +64,17 @@ pub fn own_directory(socket: &Path) -> Result<(), SocketError> {
         .ok_or_else(|| SocketError::NotOwn(directory.into()))
 }
 
+/// Makes the directory of a socket that the operator chose, if it is missing.
+pub fn make_directory_of(socket: &Path) -> Result<(), SocketError> {
+    let missing = socket.parent().filter(|directory| !directory.exists());
+    missing
+        .map_or(Ok(()), make_directory)
+        .map_err(|source| SocketError::Open {
+            path: socket.into(),
+            source,
+        })
+}
+
 fn make_directory(directory: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -76,9 +88,7 @@ pub(super) async fn listen(path: &Path) -> Result<UnixListener, SocketError> {
         path: path.into(),
         source,
     };
-    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
-        make_directory(directory).map_err(error)?;
-    }
+    make_directory_of(path)?;
     if UnixStream::connect(path).await.is_ok() {
         return Err(SocketError::InUse(path.into()));
     }
@@ -86,6 +96,17 @@ pub(super) async fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     let listener = UnixListener::bind(path).map_err(error)?;
     fs::set_permissions(path, fs::Permissions::from_mode(OWNER_SOCKET)).map_err(error)?;
     Ok(listener)
+}
+
+/// The socket of `path` that the process before this one listened on.
+pub(super) fn adopt(path: &Path, socket: net::UnixListener) -> Result<UnixListener, SocketError> {
+    let adopted = socket
+        .set_nonblocking(true)
+        .and_then(|()| UnixListener::from_std(socket));
+    adopted.map_err(|source| SocketError::Open {
+        path: path.into(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use lepton::cli::Lepton;
+use lepton::cli::{self, Lepton};
 use lepton::{daemon, telemetry};
 use mimalloc::MiMalloc;
 
@@ -12,7 +11,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let settings = Lepton::parse().settings();
+    let settings = cli::parse::<Lepton>().settings();
     telemetry::init(&settings.log);
     daemon::main(settings)
 }

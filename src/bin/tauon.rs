@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use lepton::cli::{self, Tauon, TauonAction};
 use lepton::{daemon, telemetry};
 use mimalloc::MiMalloc;
@@ -12,7 +11,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    match Tauon::parse().action() {
+    match cli::parse::<Tauon>().action() {
         TauonAction::Serve(settings) => {
             telemetry::init(&settings.log);
             daemon::main(*settings)

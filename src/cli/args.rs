@@ -18,6 +18,7 @@ use super::trust::TrustArgs;
 use crate::daemon::{Settings, Source};
 use crate::manifest::Limits;
 use crate::net::PeerNetwork;
+use crate::sandbox::SandboxMode;
 use crate::trigger::http::{AccessLogFormat, AccessLogSettings, AccessLogTarget, HttpSettings};
 
 /// What stands for standard output in place of a file.
@@ -63,18 +64,22 @@ struct ServeDirectory {
 
 #[derive(Debug, Args)]
 struct ServeOptions {
-    /// Where relative `state_dir`s are; default: the working directory
-    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
-    state_root: PathBuf,
+    /// A file of options (TOML) by their long names. The command line goes before the environment (TAUON_DRAIN_TIMEOUT is
+    /// `--drain-timeout`, of lepton LEPTON_DRAIN_TIMEOUT), and that before the file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where relative `state_dir`s are [default: apps, in the service's state directory; or the working directory]
+    #[arg(long, value_name = "DIR")]
+    state_root: Option<PathBuf>,
     /// Where artifacts and compiled code are kept, shared by all daemons of the user; may be deleted at any time
-    /// [default: lepton, in the user's cache directory]
+    /// [default: the service's cache directory; or lepton, in the user's]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     /// How large the cache may grow; what a running or last good version needs is never removed
     #[arg(long, value_name = "SIZE", default_value = "10GiB")]
     cache_size: ByteSize,
     /// Where it is remembered what each reference meant, and the last good version and the history of each app
-    /// [default: lepton, in the user's state directory]
+    /// [default: data, in the service's state directory; or lepton, in the user's]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// How long requests in flight may go on after an edit, a deletion or a signal; an app file may say otherwise
@@ -110,11 +115,21 @@ struct ServeOptions {
     guest_log: GuestLogArgs,
     #[command(flatten)]
     tls: TlsArgs,
-    /// The admin socket [default: one for each directory, in the user's runtime directory]
+    /// The admin socket [default: admin.sock, in the service's runtime directory; or one for each directory, in the user's]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminArgs,
+    /// Whether the process takes from itself what it does not need: writing outside its directories, running programs, rare
+    /// system calls. `auto`: as far as the kernel can; `on`: all of it, or it does not start
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    sandbox: SandboxMode,
+    /// A directory that apps may write with --sandbox, besides --state-root, such as an absolute `state_dir`; may be repeated
+    #[arg(long, value_name = "DIR")]
+    allow_write: Vec<PathBuf>,
+    /// At SIGUSR2: how long the new process may take to serve all that this one does
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = some_time)]
+    upgrade_timeout: Duration,
 }
 
 /// What holds for every address.
@@ -234,6 +249,7 @@ impl ServeOptions {
     fn settings(self, source: Source) -> Settings {
         Settings {
             source,
+            config: self.config,
             state_root: self.state_root,
             cache_dir: self.cache_dir,
             cache_size: self.cache_size.as_u64(),
@@ -250,6 +266,9 @@ impl ServeOptions {
             log: self.log.settings(),
             guest_log: self.guest_log.settings(),
             admin_address: self.admin.settings(),
+            sandbox: self.sandbox,
+            allow_write: self.allow_write,
+            upgrade_timeout: self.upgrade_timeout,
             tls: self.tls.options(),
             access_log: self.http.access_log(),
             http: self.http.settings(),

@@ -7,10 +7,12 @@ mod backup;
 mod cache;
 mod check;
 mod command;
+mod config_file;
 mod diff;
 mod files;
 mod history;
 mod init;
+mod layers;
 mod log;
 mod login;
 mod logs;
@@ -24,4 +26,5 @@ mod trust;
 
 pub use args::{Lepton, Tauon, TauonAction};
 pub use command::command_main;
+pub use layers::parse;
 pub use progress::Bars;

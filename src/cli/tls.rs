@@ -39,9 +39,18 @@ impl TlsArgs {
     }
 }
 
+const FORM: &str = "the form is ADDRESS=CERT,KEY, such as 0.0.0.0:443=own.pem,own.key";
+
+/// The same text with both paths as `at` gives them.
+pub(super) fn located(text: &str, at: impl Fn(&str) -> Result<PathBuf, String>) -> Result<String, String> {
+    let (address, files) = text.split_once('=').ok_or(FORM)?;
+    let (certificate, key) = files.split_once(',').ok_or(FORM)?;
+    let (certificate, key) = (at(certificate)?, at(key)?);
+    Ok(format!("{address}={},{}", certificate.display(), key.display()))
+}
+
 /// Reads `127.0.0.1:443=own.pem,own.key`; paths are relative to the working directory.
 fn address(text: &str) -> Result<(Address, KeyPairFiles), String> {
-    const FORM: &str = "the form is ADDRESS=CERT,KEY, such as 0.0.0.0:443=own.pem,own.key";
     let (address, files) = text.split_once('=').ok_or(FORM)?;
     let files = key_pair(files).ok_or(FORM)?;
     let address = Address::parse(address, Path::new("")).map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Holds the lock until it is dropped, or the process ends in any way.
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The lock lies on the directory (or the list file) itself: nothing is left behind that could be stale.
 #[derive(Debug)]
 pub struct SourceLock {
-    _file: File,
+    file: File,
 }
 
 /// Why the lock could not be taken.
@@ -35,7 +36,19 @@ pub enum LockError {
     },
 }
 
+impl AsFd for SourceLock {
+    /// What another process needs to hold it as well.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl SourceLock {
+    /// The lock that another process has taken, and holds as well: it is free when both have ended.
+    pub fn shared(lock: OwnedFd) -> SourceLock {
+        SourceLock { file: lock.into() }
+    }
+
     /// Takes the lock of a watched directory or a list file.
     ///
     /// # Errors
@@ -47,7 +60,7 @@ impl SourceLock {
         };
         let file = File::open(path).map_err(io)?;
         match file.try_lock() {
-            Ok(()) => Ok(SourceLock { _file: file }),
+            Ok(()) => Ok(SourceLock { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Taken {
                 path: path.to_owned(),
             }),

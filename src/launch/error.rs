@@ -11,6 +11,7 @@ use crate::manifest::Address;
 use crate::net::TlsError;
 use crate::oci::{DigestError, OciError};
 use crate::runtime_config::RuntimeConfigError;
+use crate::sandbox::NotWritable;
 use crate::trigger::http::tls;
 use crate::trigger::http::{BindError, HealthError, PrepareError};
 use crate::trigger::{self, PlanError};
@@ -74,6 +75,8 @@ pub enum LaunchFailure {
     HealthWithoutHttp,
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    NotWritable(#[from] NotWritable),
     #[error("the state directory {} can't be created: choose another `state_dir` or --state-root", path.display())]
     StateDir { path: PathBuf, source: std::io::Error },
 }

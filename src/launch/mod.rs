@@ -37,6 +37,7 @@ use crate::net::HttpClient;
 use crate::oci::{OciError, Puller, Resolutions};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
+use crate::sandbox::Writable;
 use crate::tasks;
 use crate::trigger::http::Listeners;
 
@@ -65,6 +66,8 @@ pub struct Parts {
     pub logs: GuestLogs,
     /// Where relative state directories are.
     pub state_root: PathBuf,
+    /// Where state directories, databases and sockets can be at all.
+    pub writable: Writable,
     /// Whether `SPIN_VARIABLE_*` of the process reach every app.
     pub shared_variables: bool,
     pub pins: Pins,

@@ -15,6 +15,7 @@ use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
 use crate::tasks;
 use crate::trigger::AppInput;
+use crate::trigger::http::ListenAddress;
 use crate::trigger::http::tls::EndpointTls;
 use crate::variables::{Declared, Environment, Provider, Values, Variables, configured_providers};
 
@@ -143,6 +144,10 @@ impl Parts {
         let mut config = self.runtime_config(spec).await?;
         let state_dir = self.make_state_dir(spec, &config).await?;
         config.resolve_store_paths(&state_dir);
+        for file in config.files() {
+            self.writable.check("the database", file)?;
+        }
+        self.check_socket(&spec.address)?;
         let given = Given {
             directories: Directories {
                 logs: self.logs(id, &config, &state_dir),
@@ -243,6 +248,7 @@ impl Parts {
     /// The app file's `state_dir`, unless the app's own runtime configuration names another.
     async fn make_state_dir(&self, spec: &AppSpec, config: &RuntimeConfig) -> Result<PathBuf, LaunchFailure> {
         let path = self.state_dir(spec, config);
+        self.writable.check("the state directory", &path)?;
         let error = |source| LaunchFailure::StateDir {
             path: path.clone(),
             source,
@@ -271,6 +277,16 @@ impl Parts {
             (None, None) => state_dir.join(LOG_DIR),
         };
         self.logs.app(id.as_str(), directory)
+    }
+
+    /// A socket that is open already needs no place for its file.
+    fn check_socket(&self, address: &Address) -> Result<(), LaunchFailure> {
+        match address {
+            Address::Unix(path) if !self.listeners.has(&ListenAddress::Unix(path.clone())) => {
+                Ok(self.writable.check_socket(path)?)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn variables(

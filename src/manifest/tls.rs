@@ -16,6 +16,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::Address;
 use super::raw::{meant, put};
 use super::values::Named;
+use crate::credentials;
 use crate::net::{AcmeChallenge, AcmeOrder, CertificateSource, HostPattern, KeyPairFiles, ServerTls, Site};
 
 pub(super) const MEMBERS: [&str; 5] = ["cert", "key", "acme", "client_ca", "redirect_from"];
@@ -179,7 +180,7 @@ fn file(name: &str, path: &str, base_dir: &Path) -> Result<PathBuf, String> {
     if path.is_empty() {
         return Err(format!("{name:?} is empty; it is the path of a PEM file"));
     }
-    Ok(base_dir.join(path))
+    credentials::or_file(path, base_dir).map_err(|error| error.to_string())
 }
 
 fn redirect_from_address(text: &str, base_dir: &Path) -> Result<Address, String> {

@@ -11,6 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{PullPolicy, Secret, VariableValue};
+use crate::credentials;
 use crate::net::HostPattern;
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigSource};
 
@@ -417,7 +418,9 @@ impl<'de> Visitor<'de> for Variable<'_> {
                 );
                 return Err(M::Error::custom(problem));
             }
-            file = Some(map.next_value_seed(Named::text("file", |path| Ok(self.base_dir.join(path))))?);
+            file = Some(map.next_value_seed(Named::text("file", |path| {
+                credentials::or_file(path, self.base_dir).map_err(|error| error.to_string())
+            }))?);
         }
         let problem = || {
             M::Error::custom(format!(

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::UnixStream;
 
@@ -11,6 +12,8 @@ use tokio::net::UnixStream;
 pub struct SocketFile {
     path: PathBuf,
     identity: Option<(u64, u64)>,
+    /// Somebody else has the socket now.
+    left: AtomicBool,
 }
 
 impl SocketFile {
@@ -19,13 +22,20 @@ impl SocketFile {
         Self {
             path: path.to_owned(),
             identity: identity(path),
+            left: AtomicBool::new(false),
         }
+    }
+
+    /// The file stays: its socket has another process, too.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.identity.is_some() && identity(&self.path) == self.identity {
+        let left = *self.left.get_mut();
+        if !left && self.identity.is_some() && identity(&self.path) == self.identity {
             // Whoever removed it first did what was wanted.
             let _ = std::fs::remove_file(&self.path);
         }

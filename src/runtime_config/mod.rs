@@ -169,6 +169,22 @@ pub enum RuntimeConfigSource {
 }
 
 impl RuntimeConfig {
+    /// The files of stores and databases.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let stores = self.key_value_stores.values().filter_map(|store| match store {
+            KeyValueStore::Spin { path } => path.as_deref(),
+            _ => None,
+        });
+        let databases = self
+            .sqlite_databases
+            .values()
+            .filter_map(|database| match database {
+                SqliteDatabase::Spin { path, .. } => path.as_deref(),
+                SqliteDatabase::Libsql { .. } => None,
+            });
+        stores.chain(databases)
+    }
+
     /// Reads a TOML file. Relative paths in it are relative to its directory (Spin takes those of SQLite databases from the
     /// working directory, which a daemon has no use for).
     ///

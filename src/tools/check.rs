@@ -20,9 +20,10 @@ use crate::net::{CertificateFiles, HttpClient};
 use crate::oci::{Progress, Resolutions};
 use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
+use crate::sandbox::Writable;
 use crate::tasks::Ending;
 use crate::trigger::http::tls::{Acme, AcmeSettings};
-use crate::trigger::http::{HttpSettings, Listeners};
+use crate::trigger::http::{HttpSettings, Inherited, Listeners};
 
 /// What to check.
 pub struct Checking {
@@ -206,7 +207,13 @@ impl Trial {
             data_dir: scratch.path().join("acme"),
         })?;
         let runtime = Runtime::new(host::link)?;
-        let listeners = Listeners::new(HttpSettings::default(), None, &acme, &Ending::new(false));
+        let listeners = Listeners::new(
+            HttpSettings::default(),
+            None,
+            &acme,
+            Arc::new(Inherited::of_service(Vec::new())?),
+            &Ending::new(false),
+        );
         let launcher = AppLauncher::new(Parts {
             puller: artifacts.puller(store.clone(), progress)?,
             resolutions: Resolutions::open(&scratch.path().join("references"))?,
@@ -227,6 +234,7 @@ impl Trial {
             shared_variables,
             pins: Pins::new(store, scratch.path().display().to_string()),
             limits: Limits::built_in(),
+            writable: Writable::everywhere(),
             metrics: Apps::default(),
         });
         Ok(Self {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -27,6 +28,8 @@ pub struct Builder {
     program: &'static str,
     /// What it is told to serve; `lepton` finds its own default.
     source: Option<PathBuf>,
+    /// Sockets that a service manager would have opened for it.
+    activation: Vec<OwnedFd>,
 }
 
 impl Builder {
@@ -58,6 +61,22 @@ impl Builder {
         self.source = None;
         fs::write(self.root.path().join("lepton.json"), list.to_string()).expect("a file");
         self
+    }
+
+    /// With sockets that listen already, two at most, as a service manager opens them.
+    pub fn activated_by(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.activation.push(socket.into());
+        self
+    }
+
+    /// The directory is named by nothing on the command line.
+    pub fn without_directory(mut self) -> Self {
+        self.source = None;
+        self
+    }
+
+    pub fn root(&self) -> &Path {
+        self.root.path()
     }
 
     /// A file in the watched directory, there before the daemon is.
@@ -116,6 +135,7 @@ impl Daemon {
             root,
             arguments: Vec::new(),
             environment: Vec::new(),
+            activation: Vec::new(),
             cache,
         }
     }
@@ -343,7 +363,10 @@ impl Daemon {
             .append(true)
             .open(self.root().join("log"))
             .expect("a log file");
-        let mut command = self.program(self.settings.program);
+        let mut command = match self.settings.activation.as_slice() {
+            [] => self.program(self.settings.program),
+            sockets => self.activated(sockets),
+        };
         command
             .args(&self.settings.source)
             .arg("--state-root")
@@ -355,10 +378,28 @@ impl Daemon {
             .arg("--socket")
             .arg(self.socket())
             .args(&self.settings.arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log file"))
-            .stderr(log);
+            .stderr(log.try_clone().expect("a log file"));
+        if self.settings.activation.is_empty() {
+            command.stdin(Stdio::null()).stdout(log);
+        }
         self.child = Some(command.spawn().expect("it can be run"));
+    }
+
+    /// The program with sockets as its descriptors from 3 on. A shell moves them there from where a process is given them,
+    /// and becomes the program.
+    fn activated(&self, sockets: &[OwnedFd]) -> Command {
+        let moved = "exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null";
+        let script = format!(
+            "LISTEN_PID=$$ LISTEN_FDS={} && export LISTEN_PID LISTEN_FDS && {moved}",
+            sockets.len()
+        );
+        let mut command = self.program("/bin/sh");
+        let copy = |socket: &OwnedFd| Stdio::from(socket.try_clone().expect("a descriptor"));
+        command
+            .args(["-c", &script, self.settings.program])
+            .stdin(copy(&sockets[0]))
+            .stdout(sockets.get(1).map_or_else(Stdio::null, copy));
+        command
     }
 
     /// The program, in an environment that knows nothing of the user's.

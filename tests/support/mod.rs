@@ -26,6 +26,7 @@ pub mod raw;
 pub mod redis;
 pub mod registry;
 pub mod relay;
+pub mod service_manager;
 pub mod status;
 pub mod tls;
 pub mod tls_client;

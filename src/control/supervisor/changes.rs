@@ -39,6 +39,7 @@ impl<L: Launcher> Supervisor<L> {
                     status.source_read |= readable;
                     first
                 });
+                self.tell_listed();
             }
         }
     }

@@ -87,6 +87,10 @@ enum Command {
     Undo(AppId, Reply<()>),
     History(AppId, Reply<History>),
     BackUp(AppId, Reply<Backup>),
+    /// Answered at once.
+    Answer(oneshot::Sender<()>),
+    /// Answered once the first listing has been handled.
+    Listed(oneshot::Sender<()>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -158,6 +162,22 @@ impl SupervisorHandle {
         answer.await.unwrap_or(Err(Refusal::Superseded))
     }
 
+    /// Whether the supervisor does its work: the question waits behind all that it has to do.
+    pub async fn answers(&self) -> bool {
+        self.hear(Command::Answer).await
+    }
+
+    /// Returns when the source has been read for the first time and every app in it is known; `false` when the supervisor
+    /// ends before.
+    pub async fn listed(&self) -> bool {
+        self.hear(Command::Listed).await
+    }
+
+    async fn hear(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.is_ok() && answer.await.is_ok()
+    }
+
     /// Stops every app after its requests in flight, at the latest after its drain timeout. Returns when all have
     /// ended and the supervisor with them.
     pub async fn shutdown(&self) {
@@ -204,6 +224,8 @@ pub struct Supervisor<L: Launcher> {
     /// When what earlier runs left of apps that are gone is to be removed; once, after the source has been read.
     sweep: Sweep,
     file_changes: Counter,
+    /// Who waits for the first listing.
+    waiting_for_list: Vec<oneshot::Sender<()>>,
     shutdown: Option<oneshot::Sender<()>>,
 }
 
@@ -243,6 +265,7 @@ impl<L: Launcher> Supervisor<L> {
             next_run: 0,
             sweep: Sweep::Waits,
             file_changes: file_changes.clone(),
+            waiting_for_list: Vec::new(),
             shutdown: None,
         };
         tasks::spawn("supervisor", supervisor.run(updates, command_queue, report_queue));
@@ -313,9 +336,27 @@ impl<L: Launcher> Supervisor<L> {
             }
             Command::History(id, reply) => self.history(&id, reply),
             Command::BackUp(id, reply) => self.back_up(&id, reply),
+            Command::Answer(reply) => {
+                // Whoever asked may have lost patience.
+                let _ = reply.send(());
+            }
+            Command::Listed(reply) => {
+                self.waiting_for_list.push(reply);
+                self.tell_listed();
+            }
             Command::Shutdown(reply) => {
                 self.shutdown = Some(reply);
                 self.stop_all();
+            }
+        }
+    }
+
+    /// Tells those who wait for the first listing, if it has been handled.
+    fn tell_listed(&mut self) {
+        if !matches!(self.sweep, Sweep::Waits) {
+            for reply in self.waiting_for_list.drain(..) {
+                // Whoever asked may have lost patience.
+                let _ = reply.send(());
             }
         }
     }

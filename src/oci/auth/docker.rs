@@ -49,6 +49,17 @@ pub(super) async fn find(file: &Path, host: &str) -> Option<Credential> {
     helper::ask(&for_all?, helper_key(host), file).await
 }
 
+/// Whether the file names a helper, for some hosts or for all.
+pub(super) fn names_helper(file: &Path) -> bool {
+    let config = std::fs::read(file).ok();
+    let config = config.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    config.is_some_and(|config| {
+        let for_all = config.get("credsStore").and_then(Value::as_str);
+        let for_some = config.get("credHelpers").and_then(Value::as_object);
+        for_all.is_some_and(|name| !name.is_empty()) || for_some.is_some_and(|hosts| !hosts.is_empty())
+    })
+}
+
 fn helper_for(config: &Map<String, Value>, host: &str) -> Option<String> {
     let helpers = config.get("credHelpers")?.as_object()?;
     let names: &[&str] = if host == HUB { &HUB_ALIASES } else { &[host] };

@@ -76,6 +76,12 @@ impl CredentialSources {
         }
     }
 
+    /// Whether Docker's configuration names a helper now, which is a program to run.
+    pub fn names_helper(&self) -> bool {
+        let file = self.docker_file.as_deref();
+        file.is_some_and(docker::names_helper)
+    }
+
     /// The credential for `host` (with port, Docker's hub as `index.docker.io`); `None` means anonymous. What can't be
     /// read is logged and counts as absent.
     pub(crate) async fn find(&self, host: &str) -> Option<Credential> {

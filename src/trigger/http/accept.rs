@@ -1,5 +1,6 @@
 //! Sockets that accept, also when the process has run out of what a connection needs.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,17 +21,18 @@ pub(super) enum Accepting {
     Tcp(TcpListener),
     /// In this order: the file goes while the socket still holds its place, so that it is nobody else's.
     Unix {
-        _file: SocketFile,
+        /// `None`: the file is a service manager's.
+        file: Option<SocketFile>,
         socket: UnixListener,
     },
 }
 
-/// Accepts until `close`, then lets every connection finish the request it has, until `abort`.
+/// Accepts, once clients may be met, until `close`, then lets every connection finish the request it has, until `abort`.
 ///
 /// Connections that the kernel had completed when `close` came are served one request too: their clients have seen them
 /// open.
 pub(super) async fn run(
-    socket: Accepting,
+    socket: Arc<Accepting>,
     listener: Arc<Listener>,
     close: CancellationToken,
     abort: CancellationToken,
@@ -40,11 +42,16 @@ pub(super) async fn run(
         finish: CancellationToken::new(),
         abort,
     };
+    tokio::select! {
+        () = listener.shared.opening.cancelled() => {}
+        () = close.cancelled() => {}
+    }
     let mut exhausted = false;
     loop {
         let accepted = tokio::select! {
             biased;
             () = close.cancelled() => break,
+            () = listener.shared.retiring.cancelled() => break,
             accepted = socket.accept() => accepted,
         };
         match accepted {
@@ -63,7 +70,10 @@ pub(super) async fn run(
             }
         }
     }
-    while let Some(Ok(connection)) = socket.accept().now_or_never() {
+    // What another process accepts is left to it.
+    while !listener.shared.retiring.is_cancelled()
+        && let Some(Ok(connection)) = socket.accept().now_or_never()
+    {
         connection.serve(&listener, &connections);
     }
     drop(socket);
@@ -80,7 +90,23 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
+impl AsFd for Accepting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix { socket, .. } => socket.as_fd(),
+        }
+    }
+}
+
 impl Accepting {
+    /// Another process has the socket, too: its file stays when this one closes it.
+    pub(super) fn leave_file(&self) {
+        if let Self::Unix { file: Some(file), .. } = self {
+            file.leave();
+        }
+    }
+
     async fn accept(&self) -> std::io::Result<Connection> {
         match self {
             Self::Tcp(socket) => {

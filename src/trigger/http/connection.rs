@@ -187,6 +187,11 @@ async fn serve_http<S: Stream + 'static>(
         settings.idle_timeout,
         settings.body_timeout,
     );
+    // Whoever has just connected has seen the connection open, and is answered once.
+    let mut finishes = pin!(async {
+        finish.cancelled().await;
+        activity.begun().await;
+    });
     let mut is_finishing = false;
     loop {
         tokio::select! {
@@ -198,7 +203,7 @@ async fn serve_http<S: Stream + 'static>(
                 }
                 return;
             }
-            () = finish.cancelled(), if !is_finishing => {}
+            () = finishes.as_mut(), if !is_finishing => {}
             overdue = watchdog.overdue() => if is_finishing || overdue != Overdue::Request {
                 return;
             },
@@ -216,8 +221,12 @@ mod tests {
     use super::*;
     use crate::net::PeerNetwork;
 
-    /// What a client gets that sends this and then waits, and after how long.
-    async fn served(settings: HttpSettings, sent: &[u8]) -> (Vec<u8>, Duration) {
+    /// What a client gets that sends this and then waits, and after how long. `finish` is cancelled before it does.
+    async fn served_until(
+        settings: HttpSettings,
+        sent: &[u8],
+        finish: Option<CancellationToken>,
+    ) -> (Vec<u8>, Duration) {
         let (mut client, server) = tokio::io::duplex(1024);
         let shared = Arc::new(Shared {
             settings,
@@ -227,17 +236,34 @@ mod tests {
         let connection = Connection::new(server, None);
         let connections = ConnectionTasks {
             tasks: TaskTracker::new(),
-            finish: CancellationToken::new(),
+            finish: finish.clone().unwrap_or_default(),
             abort: CancellationToken::new(),
         };
         connection.serve(&listener, &connections);
         let start = tokio::time::Instant::now();
+        if let Some(finish) = finish {
+            finish.cancel();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
         client.write_all(sent).await.unwrap();
         let mut end = Vec::new();
         let hour = Duration::from_secs(3600);
         let closed = tokio::time::timeout(hour, client.read_to_end(&mut end)).await;
         closed.expect("it is closed").unwrap();
         (end, start.elapsed())
+    }
+
+    async fn served(settings: HttpSettings, sent: &[u8]) -> (Vec<u8>, Duration) {
+        served_until(settings, sent, None).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_connected_before_the_end_is_answered_once() {
+        let request = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+        let finish = Some(CancellationToken::new());
+        let (got, after) = served_until(HttpSettings::default(), request, finish).await;
+        assert!(got.starts_with(b"HTTP/1.1 404 "));
+        assert!(after < Duration::from_secs(2), "{after:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,23 +2,29 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use serde::{Deserialize, Serialize};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::accept::{self, Accepting};
 use super::access_log::AccessLog;
 use super::app::HttpApp;
 use super::connections::Connections;
+use super::inherited::{Handed, Inherited, Key};
 use super::settings::HttpSettings;
 use super::sites::Sites;
 use super::tls::{Acme, AppTls, Challenges, EndpointTls, HTTPS_PORT, Handshakes, Names};
-use crate::net::{Site, SocketFile, remove_stale_socket};
+use crate::net::{ListeningSocket, Site, SocketFile, remove_stale_socket};
 use crate::tasks::{self, Ending};
 
 /// Connections that the kernel keeps until they are accepted.
@@ -28,7 +34,7 @@ const BACKLOG: i32 = 4096;
 const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
 
 /// Where an app is served.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ListenAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
@@ -73,6 +79,8 @@ pub struct Listeners {
     open: Arc<Mutex<HashMap<Key, Arc<Listener>>>>,
     /// Whoever opens a Unix socket.
     opening_unix: Arc<tokio::sync::Mutex<()>>,
+    /// Sockets that were open before.
+    inherited: Arc<Inherited>,
     shared: Arc<Shared>,
     /// Cancelled when the process is to end, and all apps with it.
     ending: CancellationToken,
@@ -87,13 +95,12 @@ pub(super) struct Shared {
     pub(super) access_log: Option<AccessLog>,
     /// Cancelled when balancers are to see that the process will end.
     pub(super) lame_duck: CancellationToken,
-}
-
-/// What a listener is found by. An app on port 0 has a socket of its own, which it keeps over its versions.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Address(ListenAddress),
-    AnyPort { of: Arc<str>, address: SocketAddr },
+    /// Cancelled when clients may be met.
+    pub(super) opening: CancellationToken,
+    /// Cancelled when another process accepts in place of this one.
+    pub(super) retiring: CancellationToken,
+    /// One for each listener, until its connections have ended.
+    pub(super) accepting: TaskTracker,
 }
 
 /// One open socket, and the apps behind it.
@@ -101,6 +108,8 @@ pub(super) struct Listener {
     /// The real address, with the port that the kernel chose.
     pub(super) address: ListenAddress,
     pub(super) shared: Arc<Shared>,
+    /// Its socket, while it accepts.
+    socket: OnceLock<Weak<Accepting>>,
     pub(super) connections: Arc<Connections>,
     pub(super) handshakes: Handshakes,
     /// Held for a look or a change, and never across an await.
@@ -129,17 +138,26 @@ pub(super) enum Role {
 }
 
 impl Listeners {
-    /// None is open yet. `ending` drains when the process is to end, before any app is stopped.
-    pub fn new(settings: HttpSettings, access_log: Option<AccessLog>, acme: &Acme, ending: &Ending) -> Self {
+    /// None accepts yet; those of `inherited` are used for their addresses. `ending` drains when the process is to end, before any app is stopped.
+    pub fn new(
+        settings: HttpSettings,
+        access_log: Option<AccessLog>,
+        acme: &Acme,
+        inherited: Arc<Inherited>,
+        ending: &Ending,
+    ) -> Self {
         let shared = Shared {
             settings,
             access_log,
             challenges: acme.challenges().clone(),
             lame_duck: ending.lame_duck().clone(),
+            opening: inherited.opening().clone(),
+            ..Shared::default()
         };
         Self {
             open: Arc::default(),
             opening_unix: Arc::default(),
+            inherited,
             shared: shared.into(),
             ending: ending.drain().clone(),
         }
@@ -160,7 +178,7 @@ impl Listeners {
         let _alone = match address {
             ListenAddress::Unix(path) => {
                 let alone = self.opening_unix.lock().await;
-                if !self.lock().contains_key(&key) {
+                if !self.lock().contains_key(&key) && !self.inherited.contains(&key) {
                     let error = |source| BindError {
                         address: address.clone(),
                         source,
@@ -214,8 +232,14 @@ impl Listeners {
                     address: address.clone(),
                     source,
                 };
-                let (address, socket) = bind(address).map_err(error)?;
+                let (address, socket) = match self.inherited.take(&key).map_err(error)? {
+                    Some(open) => open,
+                    None => bind(address).map_err(error)?,
+                };
                 let listener = Listener::of(address, &self.shared);
+                let socket = Arc::new(socket);
+                // Nobody else knows it yet.
+                let _ = listener.socket.set(Arc::downgrade(&socket));
                 (listener, Some(socket))
             }
         };
@@ -226,20 +250,82 @@ impl Listeners {
         })
     }
 
+    /// Whether the socket of an address is open, or was when the process started.
+    pub fn has(&self, address: &ListenAddress) -> bool {
+        let key = Key::Address(address.clone());
+        self.inherited.contains(&key) || self.lock().contains_key(&key)
+    }
+
+    /// Every socket that another process needs to go on in place of this one. They stay open for as long as they are held.
+    ///
+    /// # Errors
+    /// There are not enough descriptors.
+    pub fn hand_over(&self) -> std::io::Result<Vec<(Handed, OpenSocket)>> {
+        let open = self.lock();
+        let mut sockets = Vec::new();
+        for (key, listener) in open.iter() {
+            let Some(socket) = listener.socket.get().and_then(Weak::upgrade) else {
+                continue;
+            };
+            let handed = Handed {
+                key: key.clone(),
+                lasting: self.inherited.is_lasting(key),
+                serves: true,
+            };
+            sockets.push((handed, OpenSocket(Open::Serves(socket))));
+        }
+        for (key, socket) in self.inherited.lasting() {
+            if !open.contains_key(&key) {
+                let handed = Handed {
+                    key,
+                    lasting: true,
+                    serves: false,
+                };
+                sockets.push((handed, OpenSocket(Open::Waits(socket?))));
+            }
+        }
+        Ok(sockets)
+    }
+
+    /// Accepts no more, since another process does. Connections without a request are closed; one that is so new that it has
+    /// not had any gets its answer. Waits until all have ended, or for as long as `patience`.
+    pub async fn retire(&self, patience: Duration) {
+        self.shared.retiring.cancel();
+        self.shared.accepting.close();
+        // Whoever is left has a request in flight, which its app waits for.
+        let _ = tokio::time::timeout(patience, self.shared.accepting.wait()).await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Listener>>> {
         // Nothing panics while the table is held.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Key {
-    fn of(address: &ListenAddress, app: &HttpApp) -> Self {
-        match address {
-            ListenAddress::Tcp(tcp) if tcp.port() == 0 => Self::AnyPort {
-                of: app.id().into(),
-                address: *tcp,
-            },
-            other => Self::Address(other.clone()),
+/// A socket that another process is to have, too.
+pub struct OpenSocket(Open);
+
+enum Open {
+    /// It accepts for apps.
+    Serves(Arc<Accepting>),
+    /// No app has its address now.
+    Waits(ListeningSocket),
+}
+
+impl OpenSocket {
+    /// The other process goes on with it: what belongs to it is not to be removed by this one.
+    pub fn leave(&self) {
+        if let Open::Serves(socket) = &self.0 {
+            socket.leave_file();
+        }
+    }
+}
+
+impl AsFd for OpenSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.0 {
+            Open::Serves(socket) => socket.as_fd(),
+            Open::Waits(socket) => socket.as_fd(),
         }
     }
 }
@@ -248,7 +334,7 @@ impl Key {
 struct Door {
     key: Key,
     listener: Arc<Listener>,
-    socket: Option<Accepting>,
+    socket: Option<Arc<Accepting>>,
 }
 
 impl Door {
@@ -299,7 +385,7 @@ struct Behind {
     listener: Arc<Listener>,
     place: Arc<Place>,
     /// A new listener's, until it accepts.
-    socket: Option<Accepting>,
+    socket: Option<Arc<Accepting>>,
     ended: AtomicBool,
 }
 
@@ -346,7 +432,9 @@ impl Behind {
         if let Some(socket) = self.socket.take() {
             let listener = self.listener.clone();
             let (close, abort) = (listener.close.clone(), listener.abort.clone());
-            tasks::spawn("listener", accept::run(socket, listener, close, abort));
+            let accepting = listener.shared.accepting.clone();
+            let run = accept::run(socket, listener, close, abort);
+            tasks::spawn("listener", accepting.track_future(run));
         }
     }
 
@@ -392,6 +480,7 @@ impl Listener {
         Arc::new(Self {
             address,
             shared: shared.clone(),
+            socket: OnceLock::new(),
             connections: Arc::default(),
             handshakes: Handshakes::default(),
             sites: RwLock::default(),
@@ -464,7 +553,7 @@ fn bind(address: &ListenAddress) -> std::io::Result<(ListenAddress, Accepting)> 
         ListenAddress::Unix(path) => {
             let socket = UnixListener::bind(path)?;
             let accepting = Accepting::Unix {
-                _file: SocketFile::of(path),
+                file: Some(SocketFile::of(path)),
                 socket,
             };
             (address.clone(), accepting)
@@ -477,9 +566,13 @@ fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
     // A restarted daemon must get its port back while old connections linger.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Connections inherit it.
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE_TIME))?;
+    keep_alive(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Connections inherit it.
+pub(super) fn keep_alive(socket: &impl AsFd) -> std::io::Result<()> {
+    SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE_TIME))
 }

@@ -32,6 +32,8 @@ const LONGEST_PING: usize = 256;
 pub(super) struct Activity(Mutex<State>);
 
 struct State {
+    /// The client has said something.
+    begun: bool,
     /// Requests whose responses have not ended.
     in_flight: usize,
     waiting: Waiting,
@@ -45,6 +47,7 @@ impl Activity {
     /// Of a connection that begins now.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
+            begun: false,
             in_flight: 0,
             waiting: Waiting::Head,
             since: Instant::now(),
@@ -61,8 +64,18 @@ impl Activity {
         InFlight(self.clone())
     }
 
+    /// Ends when the client has said something. It has to be asked as [`Watchdog`] has.
+    pub(super) async fn begun(&self) {
+        let begun = || match self.lock().begun {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        };
+        std::future::poll_fn(|_| begun()).await;
+    }
+
     fn heard(&self) {
         let mut state = self.lock();
+        state.begun = true;
         if state.in_flight == 0 && state.waiting == Waiting::Idle && !state.is_http2 {
             state.waiting = Waiting::Head;
             state.since = Instant::now();
