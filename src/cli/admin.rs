@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::tls::key_pair;
+use super::tls::{PAIR_FORM, key_pair};
 use crate::admin::AddressSettings;
 use crate::manifest::Address;
 use crate::net::KeyPairFiles;
@@ -45,5 +45,5 @@ fn address(text: &str) -> Result<Address, String> {
 }
 
 fn tls(text: &str) -> Result<KeyPairFiles, String> {
-    key_pair(text).ok_or_else(|| "the form is CERT,KEY, such as own.pem,own.key".to_owned())
+    key_pair(text).ok_or_else(|| PAIR_FORM.to_owned())
 }

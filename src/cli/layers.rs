@@ -197,6 +197,8 @@ fn located(option: &Arg, value: Text) -> Result<OsString, String> {
     match option.get_id().as_str() {
         "limits" if !words.trim_start().starts_with('{') => at(words).map(OsString::from),
         "tls" => Ok(super::tls::located(words, at)?.into()),
+        "admin_tls" => Ok(super::tls::located_pair(words, at)?.into()),
+        "cosign_key" => Ok(super::trust::located(words, at)?.into()),
         _ => Ok(text),
     }
 }

@@ -117,6 +117,11 @@ fn an_error_names_where_the_value_stands() {
     );
 }
 
+fn public_key() -> String {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    pair.public_key_pem()
+}
+
 #[test]
 fn every_option_of_the_example_is_one_and_every_option_is_in_it() {
     let example = include_str!("../../packaging/tauon.toml");
@@ -133,6 +138,8 @@ fn every_option_of_the_example_is_one_and_every_option_is_in_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tauon.toml");
     fs::write(&file, &options_only).unwrap();
+    // Keys are read with the options.
+    fs::write(dir.path().join("release.pub"), public_key()).unwrap();
     let arguments = ["tauon".into(), "--config".into(), file.clone().into_os_string()];
     layered::<Tauon>(arguments.to_vec(), |_| None).unwrap();
 

@@ -39,14 +39,23 @@ impl TlsArgs {
     }
 }
 
+pub(super) const PAIR_FORM: &str = "the form is CERT,KEY, such as own.pem,own.key";
 const FORM: &str = "the form is ADDRESS=CERT,KEY, such as 0.0.0.0:443=own.pem,own.key";
 
 /// The same text with both paths as `at` gives them.
 pub(super) fn located(text: &str, at: impl Fn(&str) -> Result<PathBuf, String>) -> Result<String, String> {
     let (address, files) = text.split_once('=').ok_or(FORM)?;
-    let (certificate, key) = files.split_once(',').ok_or(FORM)?;
+    Ok(format!("{address}={}", located_pair(files, at)?))
+}
+
+/// The same for a certificate and its key alone.
+pub(super) fn located_pair(
+    files: &str,
+    at: impl Fn(&str) -> Result<PathBuf, String>,
+) -> Result<String, String> {
+    let (certificate, key) = files.split_once(',').ok_or(PAIR_FORM)?;
     let (certificate, key) = (at(certificate)?, at(key)?);
-    Ok(format!("{address}={},{}", certificate.display(), key.display()))
+    Ok(format!("{},{}", certificate.display(), key.display()))
 }
 
 /// Reads `127.0.0.1:443=own.pem,own.key`; paths are relative to the working directory.

@@ -1,5 +1,7 @@
 //! The options for what may run.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::errors::chain;
@@ -36,6 +38,14 @@ impl TrustArgs {
 
 fn keys(text: &str) -> Result<TrustedKeys, String> {
     text.parse::<TrustedKeys>().map_err(|error| chain(&error))
+}
+
+/// Gives the file's path where `at` says that it is.
+pub(super) fn located(text: &str, at: impl Fn(&str) -> Result<PathBuf, String>) -> Result<String, String> {
+    Ok(match text.rsplit_once('=') {
+        Some((pattern, file)) => format!("{pattern}={}", at(file)?.display()),
+        None => at(text)?.display().to_string(),
+    })
 }
 
 fn identity(text: &str) -> Result<Pattern, String> {

@@ -85,10 +85,7 @@ async fn what_is_not_signed_as_it_should_be_is_refused_with_the_reason() {
             "--cosign-identity ghcr.io/evil/app",
         ),
         (release.signature(&layout, &digest, ""), "which is no repository"),
-        (
-            release.layer(&layout, "{}", "{}"),
-            "not a simple signing document",
-        ),
+        (release.layer(&layout, "{}", "{}"), "is not cosign's document"),
         (bare, "has no \"dev.cosignproject.cosign/signature\""),
         (foreign, "has no cosign signature"),
         (huge, "larger than the limit"),
