@@ -47,7 +47,14 @@ fn layered<T: Parser>(
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<T, clap::Error> {
     let mut command = T::command();
-    let given = command.try_get_matches_from_mut(&arguments)?;
+    let given = match command.try_get_matches_from_mut(&arguments) {
+        // What is missing may stand in the environment or the file: all of it is read together in the end.
+        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            let lenient = command.clone().ignore_errors(true);
+            lenient.try_get_matches_from(&arguments)?
+        }
+        given => given?,
+    };
     if given.subcommand_name().is_some() {
         return T::try_parse_from(arguments);
     }
@@ -134,9 +141,11 @@ impl<'a> Layers<'a> {
             }
         }
         let alone = std::iter::once(&self.program).chain(&arguments);
-        let parsed = self.command.clone().try_get_matches_from(alone);
-        parsed.map_err(|error| wrong(reason(&error)))?;
-        Ok(arguments)
+        match self.command.clone().try_get_matches_from(alone) {
+            // What it needs beside it may be set elsewhere.
+            Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => Err(wrong(reason(&error))),
+            _ => Ok(arguments),
+        }
     }
 }
 

@@ -23,6 +23,8 @@ struct Sample {
     log: Option<PathBuf>,
     #[arg(long)]
     number: Option<u16>,
+    #[arg(long, requires = "number")]
+    beside: Option<String>,
     #[arg(long)]
     config: Option<PathBuf>,
 }
@@ -115,6 +117,16 @@ fn an_error_names_where_the_value_stands() {
         error.contains("SAMPLE_NUMBER: invalid value 'many' for '--number"),
         "{error}"
     );
+}
+
+#[test]
+fn what_an_option_needs_may_be_set_elsewhere_but_has_to_be() {
+    let number = Case::new("number = 1\n", &[]);
+    assert_eq!(number.parse(&["--beside=b"]).unwrap().number, Some(1));
+    let both = Case::new("beside = 'b'\nnumber = 1\n", &[]);
+    assert_eq!(both.parse(&[]).unwrap().beside.as_deref(), Some("b"));
+    let alone = Case::new("beside = 'b'\n", &[]).parse(&[]).unwrap_err();
+    assert!(alone.contains("--number"), "{alone}");
 }
 
 fn public_key() -> String {

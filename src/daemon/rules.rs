@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use super::{Directories, Settings, Source};
 use crate::manifest::Address;
 use crate::oci::CredentialSources;
+use crate::runtime_config::RuntimeConfig;
 use crate::sandbox::{Rules, SandboxError};
 use crate::trigger::http::AccessLogTarget;
 
@@ -23,6 +24,12 @@ pub(super) fn rules(settings: &Settings, directories: &Directories, program: &Pa
         let _ = std::fs::create_dir_all(directory);
     }
     let mut writable = Vec::from(own);
+    // One that can't be read is told by whoever needs it.
+    let config = settings.runtime_config.as_deref().map(RuntimeConfig::read);
+    if let Some(logs) = config.and_then(|config| config.ok()?.log_dir) {
+        let _ = std::fs::create_dir_all(&logs);
+        writable.push(logs);
+    }
     writable.push(std::env::temp_dir());
     writable.extend(TEMPORARY.map(PathBuf::from));
     for path in &settings.allow_write {

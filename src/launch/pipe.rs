@@ -148,6 +148,10 @@ impl Parts {
             self.writable.check("the database", file)?;
         }
         self.check_socket(&spec.address)?;
+        if self.logs.has_files() {
+            self.writable
+                .check("the log directory", &self.log_directory(id, &config, &state_dir))?;
+        }
         let given = Given {
             directories: Directories {
                 logs: self.logs(id, &config, &state_dir),
@@ -269,14 +273,18 @@ impl Parts {
         }
     }
 
-    /// The app's own log directory, or one of its own below the daemon's, or below its state directory.
     fn logs(&self, id: &AppId, config: &RuntimeConfig, state_dir: &Path) -> AppLogs {
-        let directory = match (&config.log_dir, &self.runtime_config.log_dir) {
+        self.logs
+            .app(id.as_str(), self.log_directory(id, config, state_dir))
+    }
+
+    /// The app's own log directory, or one of its own below the daemon's, or below its state directory.
+    fn log_directory(&self, id: &AppId, config: &RuntimeConfig, state_dir: &Path) -> PathBuf {
+        match (&config.log_dir, &self.runtime_config.log_dir) {
             (Some(own), _) => state_dir.join(own),
             (None, Some(all)) => all.join(logs::app_directory(id.as_str())),
             (None, None) => state_dir.join(LOG_DIR),
-        };
-        self.logs.app(id.as_str(), directory)
+        }
     }
 
     /// A socket that is open already needs no place for its file.

@@ -113,6 +113,11 @@ impl GuestLogs {
         })
     }
 
+    /// Whether lines are written to files.
+    pub fn has_files(&self) -> bool {
+        self.shared.settings.to.has_files()
+    }
+
     /// The files of an app whose new version has its logs in this directory.
     pub fn app(&self, id: &str, directory: PathBuf) -> AppLogs {
         let directory: Arc<Path> = directory.into();
