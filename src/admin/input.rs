@@ -81,6 +81,7 @@ impl<T: JsonSchema> OperationInput for Wanted<T> {
         let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
         let properties = schema["properties"].as_object().into_iter().flatten();
         let parameters = properties.map(|(name, schema)| {
+            let schema = without_null(schema.clone());
             json!({"in": "query", "name": name, "description": schema["description"], "schema": schema})
         });
         let parameters =
@@ -100,6 +101,17 @@ pub(super) fn bodied(operation: TransformOperation<'_>) -> TransformOperation<'_
             response.description("The body does not say what it has to, or something that is not there.")
         })
         .response_with::<400, Refused, _>(|response| response.description("The request is not understood."))
+}
+
+/// A query can't say `null`: what is optional is left out.
+fn without_null(mut schema: Value) -> Value {
+    if let Some(types) = schema["type"].as_array_mut() {
+        types.retain(|kind| kind != "null");
+    }
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        values.retain(|value| !value.is_null());
+    }
+    schema
 }
 
 fn body<T: JsonSchema>(required: bool) -> Option<ReferenceOr<RequestBody>> {

@@ -208,15 +208,26 @@ async fn every_route_answers_as_it_is_described() {
     }
     let expected = [
         "GET /apps/app 200",
+        "GET /apps/app/history 200",
+        "GET /apps/app/logs 200",
         "GET /apps/no%20app 404",
+        "GET /apps/no%20app/history 404",
+        "GET /apps/no%20app/logs 404",
         "GET /health 200",
         "GET /livez 200",
         "GET /metrics 200",
         "GET /openapi.json 200",
         "GET /readyz 200",
         "GET /status 200",
+        "DELETE /apps/app/rollback 409",
+        "DELETE /apps/no%20app/rollback 404",
+        "POST /apps/app/backup 409",
         "POST /apps/app/redeploy 202",
+        "POST /apps/app/rollback 422",
+        "POST /apps/no%20app/backup 404",
         "POST /apps/no%20app/redeploy 404",
+        "POST /apps/no%20app/rollback 404",
+        "POST /plan 415",
     ];
     assert_eq!(asked, BTreeSet::from(expected.map(str::to_owned)));
 

@@ -165,20 +165,3 @@ async fn a_mistake_is_shown_with_its_place_and_what_was_probably_meant() {
         assert!(app.error().contains(part), "{part} in {}", app.error());
     }
 }
-
-#[tokio::test]
-async fn a_log_dir_is_said_to_have_no_effect_and_guests_go_on_printing_to_the_log() {
-    let layout = Layout::with(&App::of("probe", "1"));
-    let daemon = Daemon::start().await;
-    let mut app = layout.file("v1");
-    app["runtime_config"] = json!({"log_dir": daemon.root().join("guests")});
-    let address = daemon.serve("app", &app).await;
-    let told = daemon.log_lines("`log_dir`");
-    assert!(
-        told.len() == 1 && told[0].contains("goes to this log"),
-        "{told:?}"
-    );
-    get(address, "/print?text=seen-in-the-log").await.unwrap();
-    daemon.wait_log("seen-in-the-log").await;
-    assert!(!daemon.root().join("guests").exists());
-}

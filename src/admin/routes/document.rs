@@ -5,6 +5,7 @@ use aide::openapi::{OpenApi, SecurityScheme};
 use aide::transform::TransformOpenApi;
 use axum::Extension;
 use axum::body::Bytes;
+use schemars::JsonSchema as _;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
@@ -41,9 +42,14 @@ fn schemas() -> Value {
     generator.subschema_for::<History>();
     generator.subschema_for::<PinnedVersion>();
     generator.subschema_for::<Wanted>();
-    generator.subschema_for::<Drafts>();
-    generator.subschema_for::<Rehearsed>();
-    Value::Object(generator.take_definitions(true))
+    // Maps are no definitions of their own for the generator, and routes name them all the same.
+    let maps = [
+        (Drafts::schema_name(), generator.subschema_for::<Drafts>()),
+        (Rehearsed::schema_name(), generator.subschema_for::<Rehearsed>()),
+    ];
+    let mut schemas = generator.take_definitions(true);
+    schemas.extend(maps.map(|(name, schema)| (name.into_owned(), schema.to_value())));
+    Value::Object(schemas)
 }
 
 /// What the document says of all routes.

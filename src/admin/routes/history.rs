@@ -18,6 +18,7 @@ use crate::control::{AppId, History, PinnedVersion, Refusal};
 #[schemars(rename = "Rollback")]
 pub(in crate::admin) struct Wanted {
     /// Its number in the history, its digest or the beginning of that, or `previous`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::admin) version: Option<VersionName>,
 }
 
@@ -25,14 +26,18 @@ pub(in crate::admin) struct Wanted {
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub(in crate::admin) enum VersionName {
-    Number(u64),
+    /// JSON has one kind of numbers: `2.0` is a whole one, too.
+    Number(#[schemars(with = "u64")] serde_json::Number),
     Text(String),
 }
 
 impl VersionName {
     fn text(self) -> String {
         match self {
-            Self::Number(number) => number.to_string(),
+            Self::Number(number) => match number.as_f64() {
+                Some(whole) if number.is_f64() && whole.fract() == 0.0 => format!("{whole:.0}"),
+                _ => number.to_string(),
+            },
             Self::Text(text) => text,
         }
     }

@@ -13,7 +13,7 @@ use super::{Group, JSON_LINES, guarded};
 use crate::admin::answer::{AppPath, Plain, Refused, described};
 use crate::admin::api::Api;
 use crate::admin::input::Wanted;
-use crate::logs::{LogQuery, Stream};
+use crate::logs::{LogQuery, MAX_LINES, Stream};
 
 /// Lines of each file, where the request says nothing.
 const DEFAULT_LINES: usize = 100;
@@ -24,6 +24,7 @@ const DEFAULT_LINES: usize = 100;
 struct Which {
     /// How many of the last lines of each component and stream; 10,000 at most.
     #[serde(default = "default_lines")]
+    #[schemars(range(max = MAX_LINES))]
     lines: usize,
     /// Of this component alone.
     component: Option<String>,
