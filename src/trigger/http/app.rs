@@ -12,6 +12,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::WasiBody;
 
 use super::admission::Admission;
+use super::bind::ListenAddress;
 use super::body::Oversize;
 use super::client::RequestFacts;
 use super::ending::Ending;
@@ -19,7 +20,6 @@ use super::exchange::{ClientGuard, GuestBody};
 use super::executor::{Executor, GuestError, OnDemand, PathMatches};
 use super::headers::{self, Asked, Origin};
 use super::host;
-use super::listener::ListenAddress;
 use super::request_id::RequestId;
 use super::respond::{self, Info, Refusal, refuse};
 use super::router::{RouteMatch, Router};

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::MAX_HEADERS;
+use super::bind::ListenAddress;
 use super::client::ClientFacts;
 use super::connections::Counted;
-use super::listener::{ListenAddress, Listener};
+use super::listener::Listener;
 use super::proxy::{self, Proxied, ProxyError};
 use super::request::respond;
 use super::settings::HttpSettings;

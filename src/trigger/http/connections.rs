@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::listener::ListenAddress;
+use super::bind::ListenAddress;
 use crate::telemetry::Tally;
 
 /// Bits of an IPv6 address that are one client's: the network that a household or a machine is given has 64.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::Accepting;
 use super::app::HttpApp;
-use super::listener::{ListenAddress, keep_alive};
+use super::bind::{ListenAddress, keep_alive};
 use crate::net::{ListeningSocket, SocketFile};
 
 /// What a listener is found by. An app on port 0 has a socket of its own, which it keeps over its versions.

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
 use super::app::HttpApp;
-use super::listener::{Attached, BindError, ListenAddress, Listeners};
+use super::bind::{BindError, ListenAddress};
+use super::listener::{Attached, Listeners};
 use super::tls::{self, EndpointTls, HTTPS_PORT};
 use crate::net::{Location, PathPrefix, Site};
 

@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error as RustlsError, ServerConfig};
 use tokio::sync::watch;
 
-use super::super::listener::ListenAddress;
+use super::super::bind::ListenAddress;
 use super::acme::{Acme, OrderedName, Spec};
 use crate::net::{
     Certificate, CertificateError, CertificateFiles, CertificateSource, ClientAuthority, HostPattern,
