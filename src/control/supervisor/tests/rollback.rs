@@ -185,6 +185,9 @@ async fn a_version_that_is_stuck_or_refused_is_given_up_for_the_one_before() {
     house.serve(&["x/one", "x/two"]).await;
     house.world(|world| world.stuck.push("x/slow".into()));
     house.set("a", &app("x/slow", 1)).await;
+    // Files and commands come by ways of their own.
+    let is_slow = |app: &AppStatus| app.reference.as_deref() == Some("x/slow");
+    house.app("a", "the slow one", is_slow).await;
     assert_eq!(house.roll_back(Some("2")).await, Ok(2));
     house.world(|world| world.failing.insert("x/bad".into(), usize::MAX));
     house.set("a", &app("x/bad", 1)).await;
