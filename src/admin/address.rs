@@ -1,19 +1,16 @@
 //! The address at which others than the daemon's user may ask: where it is, and who may.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::door::{DoorTls, Listening};
 use super::token::{TokenError, Tokens};
 use crate::control::{LaunchError, ResolvedAddress, resolve};
 use crate::manifest::Address;
-use crate::net::{CertificateError, CertificateFiles, KeyPairFiles, ListeningSocket, remove_stale_socket};
-
-/// How long a client may be silent before the kernel asks whether its machine is still there.
-const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
+use crate::net::{
+    CertificateError, CertificateFiles, KeyPairFiles, ListeningSocket, keep_alive, remove_stale_socket,
+};
 
 /// What the options say of the address.
 #[derive(Debug, Clone)]
@@ -130,8 +127,7 @@ async fn listen(address: ResolvedAddress) -> std::io::Result<Listening> {
     match address {
         ResolvedAddress::Tcp(address) => {
             let socket = TcpListener::bind(address).await?;
-            // Connections inherit it.
-            SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE_TIME))?;
+            keep_alive(&socket)?;
             Ok(Listening::Tcp(socket))
         }
         ResolvedAddress::Unix(path) => {

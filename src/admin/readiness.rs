@@ -50,24 +50,6 @@ mod tests {
     use super::*;
     use crate::control::AppStatus;
 
-    fn app(state: AppState) -> AppStatus {
-        AppStatus {
-            state,
-            reference: None,
-            digest: None,
-            address: None,
-            sites: Vec::new(),
-            since: String::new(),
-            error: None,
-            next_try: None,
-            routes: Vec::new(),
-            pinned: None,
-            redeploys: 0,
-            restarts: 0,
-            traffic: None,
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_source_that_is_read_is_waited_for_and_apps_for_a_while() {
         for (state, expected) in [
@@ -84,7 +66,7 @@ mod tests {
                 "the apps' files have not been read yet"
             );
             sender.send_modify(|status| {
-                status.apps.insert("app".into(), app(state));
+                status.apps.insert("app".into(), AppStatus::in_state(state));
                 status.source_read = true;
             });
             let start = Instant::now();

@@ -119,18 +119,14 @@ pub async fn serve(
     let mut open = vec![second(&doors[0].listening, path.clone(), false)?];
     tracing::info!(socket = %path.display(), "admin socket open");
     if let Some(address) = &address {
+        let asked = PathBuf::from(address.address.to_string());
+        let there = inherited.address.filter(|(of, _)| *of == asked);
         let OpenAddress {
             listening,
             tls,
             tokens,
-        } = {
-            let asked = PathBuf::from(address.address.to_string());
-            let inherited = inherited.address.filter(|(of, _)| *of == asked);
-            let inherited = inherited.map(|(_, socket)| socket);
-            let opened = OpenAddress::open(address, inherited, files).await?;
-            open.push(second(&opened.listening, asked, true)?);
-            opened
-        };
+        } = OpenAddress::open(address, there.map(|(_, socket)| socket), files).await?;
+        open.push(second(&listening, asked, true)?);
         tracing::info!(address = %listening, tls = tls.is_some(), tokens = tokens.is_some(), "admin address open");
         let router = match tokens {
             Some(tokens) => {

@@ -14,7 +14,6 @@ use super::kept_files;
 use super::pin::Pin;
 use super::status::timestamp;
 use crate::manifest::AppId;
-use crate::tasks;
 
 /// A version that serves from now on.
 pub(crate) struct Begun {
@@ -45,14 +44,7 @@ impl Histories {
     /// Keeps them in `dir`, which is created when it is needed. The task ends when all is written and every handle is
     /// gone.
     pub(crate) fn open(dir: PathBuf) -> (Histories, JoinHandle<()>) {
-        let (jobs, mut queue) = mpsc::unbounded_channel();
-        let task = tasks::spawn("histories", async move {
-            while let Some(job) = queue.recv().await {
-                let dir = dir.clone();
-                // An error means that the runtime ends, and this task with it.
-                let _ = tokio::task::spawn_blocking(move || work(&dir, job)).await;
-            }
-        });
+        let (jobs, task) = kept_files::in_order("histories", dir, work);
         (Histories { jobs }, task)
     }
 

@@ -1,11 +1,33 @@
 //! A small file for each app, in a directory that is created when it is needed. They may hold what is private: they are
-//! readable by their owner only. Everything here blocks on the disk.
+//! readable by their owner only. All but the task blocks on the disk.
 
 use std::collections::HashSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
 use crate::manifest::AppId;
+use crate::tasks;
+
+/// A task that does all work with the files of `dir`, in the order in which it was asked for. It ends when all is done and every
+/// sender is gone.
+pub(super) fn in_order<Job: Send + 'static>(
+    name: &'static str,
+    dir: PathBuf,
+    work: fn(&Path, Job),
+) -> (mpsc::UnboundedSender<Job>, JoinHandle<()>) {
+    let (jobs, mut queue) = mpsc::unbounded_channel();
+    let task = tasks::spawn(name, async move {
+        while let Some(job) = queue.recv().await {
+            let dir = dir.clone();
+            // An error means that the runtime ends, and this task with it.
+            let _ = tokio::task::spawn_blocking(move || work(&dir, job)).await;
+        }
+    });
+    (jobs, task)
+}
 
 /// `None`: there is none.
 pub(super) fn read(dir: &Path, id: &AppId) -> io::Result<Option<String>> {

@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 use super::kept_files;
 use super::pin::source_of;
 use crate::manifest::{AppId, AppSpec, parse_text};
-use crate::tasks;
 
 /// What is kept of one app. It may hold the variables' values: the files are readable by their owner only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,14 +50,7 @@ impl LastGood {
     /// Keeps them in `dir`, which is created when it is needed. The task ends when all is written and every handle
     /// is gone.
     pub(crate) fn open(dir: PathBuf) -> (LastGood, JoinHandle<()>) {
-        let (jobs, mut queue) = mpsc::unbounded_channel();
-        let task = tasks::spawn("last good versions", async move {
-            while let Some(job) = queue.recv().await {
-                let dir = dir.clone();
-                // An error means that the runtime ends, and this task with it.
-                let _ = tokio::task::spawn_blocking(move || work(&dir, job)).await;
-            }
-        });
+        let (jobs, task) = kept_files::in_order("last good versions", dir, work);
         (LastGood { jobs }, task)
     }
 

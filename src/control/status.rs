@@ -59,6 +59,28 @@ pub struct PinnedVersion {
     pub since: String,
 }
 
+#[cfg(test)]
+impl AppStatus {
+    /// Of an app of which nothing else is known.
+    pub(crate) fn in_state(state: AppState) -> Self {
+        Self {
+            state,
+            reference: None,
+            digest: None,
+            address: None,
+            sites: Vec::new(),
+            since: String::new(),
+            error: None,
+            next_try: None,
+            routes: Vec::new(),
+            pinned: None,
+            redeploys: 0,
+            restarts: 0,
+            traffic: None,
+        }
+    }
+}
+
 /// The requests of an app's clients, since the first one; kept over its versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppTraffic {

@@ -9,7 +9,7 @@ use super::triggers::{Plans, PreparedTriggers};
 use super::{LaunchFailure, Parts};
 use crate::app::LockedApp;
 use crate::control::{AppId, Version};
-use crate::logs::{self, AppLogs};
+use crate::logs;
 use crate::manifest::{Address, AppSpec, HealthCheck};
 use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
@@ -148,13 +148,13 @@ impl Parts {
             self.writable.check("the database", file)?;
         }
         self.check_socket(&spec.address)?;
+        let logs = self.log_directory(id, &config, &state_dir);
         if self.logs.has_files() {
-            self.writable
-                .check("the log directory", &self.log_directory(id, &config, &state_dir))?;
+            self.writable.check("the log directory", &logs)?;
         }
         let given = Given {
             directories: Directories {
-                logs: self.logs(id, &config, &state_dir),
+                logs: self.logs.app(id.as_str(), logs),
                 state: state_dir,
             },
             config,
@@ -168,9 +168,10 @@ impl Parts {
         let mut config = self.runtime_config(spec).await?;
         config.resolve_store_paths(&self.state_root);
         let digest = Box::pin(self.puller.resolve(&spec.reference)).await?;
+        let logs = self.log_directory(id, &config, &self.state_root);
         let given = Given {
             directories: Directories {
-                logs: self.logs(id, &config, &self.state_root),
+                logs: self.logs.app(id.as_str(), logs),
                 state: self.state_root.clone(),
             },
             config,
@@ -271,11 +272,6 @@ impl Parts {
             Some(path) => path.clone(),
             None => self.state_root.join(&spec.state_dir),
         }
-    }
-
-    fn logs(&self, id: &AppId, config: &RuntimeConfig, state_dir: &Path) -> AppLogs {
-        self.logs
-            .app(id.as_str(), self.log_directory(id, config, state_dir))
     }
 
     /// The app's own log directory, or one of its own below the daemon's, or below its state directory.

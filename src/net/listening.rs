@@ -4,9 +4,20 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use rustix::net::AddressFamily;
 use rustix::net::sockopt::socket_domain;
+use socket2::{SockRef, TcpKeepalive};
+
+/// How long a client may be silent before the kernel asks whether its machine is still there: a guest that waits with
+/// its response would otherwise never learn that it is not.
+const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
+
+/// Has the kernel look whether silent clients are still there. Connections inherit it.
+pub(crate) fn keep_alive(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE_TIME))
+}
 
 /// A socket that listens, and that nobody accepts from yet.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ pub use clients::HttpClients;
 pub use error::SendError;
 pub use idle::{IdlePool, IdlePools, Reusable};
 pub use listening::ListeningSocket;
+pub(crate) use listening::keep_alive;
 pub use network::{Network, NetworkError};
 pub use outbound::{ConnectionLimits, Kind, Outbound, Permit, ReachError};
 pub use pattern::PatternError;

@@ -179,25 +179,10 @@ mod tests {
     use crate::control::AppStatus;
 
     fn status(states: &[AppState]) -> Status {
-        let app = |state| AppStatus {
-            state,
-            reference: None,
-            digest: None,
-            address: None,
-            sites: Vec::new(),
-            since: String::new(),
-            error: None,
-            next_try: None,
-            routes: Vec::new(),
-            pinned: None,
-            redeploys: 0,
-            restarts: 0,
-            traffic: None,
-        };
         let apps = states
             .iter()
             .enumerate()
-            .map(|(n, state)| (n.to_string(), app(*state)));
+            .map(|(n, state)| (n.to_string(), AppStatus::in_state(*state)));
         Status {
             source_read: true,
             source_problem: None,

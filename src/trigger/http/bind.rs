@@ -1,22 +1,17 @@
 //! Addresses, and the sockets that are opened there.
 
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::accept::Accepting;
-use crate::net::SocketFile;
+use crate::net::{SocketFile, keep_alive};
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
-/// How long a client may be silent before the kernel asks whether its machine is still there: a guest that waits with
-/// its response would otherwise never learn that it is not.
-const KEEP_ALIVE_TIME: Duration = Duration::from_secs(60);
 
 /// Where an app is served.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,9 +80,4 @@ fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
-}
-
-/// Connections inherit it.
-pub(super) fn keep_alive(socket: &impl AsFd) -> std::io::Result<()> {
-    SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE_TIME))
 }

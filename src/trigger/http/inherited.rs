@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::Accepting;
 use super::app::HttpApp;
-use super::bind::{ListenAddress, keep_alive};
-use crate::net::{ListeningSocket, SocketFile};
+use super::bind::ListenAddress;
+use crate::net::{ListeningSocket, SocketFile, keep_alive};
 
 /// What a listener is found by. An app on port 0 has a socket of its own, which it keeps over its versions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
