@@ -75,3 +75,19 @@ impl Overruns {
         self.metrics.total(reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_counted_apart() {
+        let overruns = Overruns::alone();
+        overruns.record(Reason::Rate);
+        overruns.record(Reason::Rate);
+        overruns.record(Reason::LogRate);
+        let totals = Reason::ALL.map(|reason| (reason, overruns.total(reason)));
+        let seen: Vec<_> = totals.into_iter().filter(|(_, total)| *total > 0).collect();
+        assert_eq!(seen, [(Reason::Rate, 2), (Reason::LogRate, 1)]);
+    }
+}
