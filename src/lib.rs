@@ -30,7 +30,7 @@
 //! | [`metrics`] | what is counted of each app, in plain atomics | who reads it |
 //! | [`problem`] | what a refused request is answered with (RFC 9457) | |
 //! | [`errors`] | an error and its causes in one line | |
-//! | [`tasks`] | named spawn, the tokens for lame duck, drain and force | |
+//! | [`tasks`] | named spawn, threads that make way for others, the tokens for lame duck, drain and force | |
 //! | [`telemetry`] | the log subscriber, counts of what would be logged too often, what is told of requests | where it is sent |
 //!
 //! # Long-lived tasks
@@ -38,6 +38,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | the epoch clock, a thread | [`runtime::Runtime`] | with the engine |
+//! | the background: threads that drive what makes way for others; one that says that they get the processor; one that sees that they do | [`runtime::Runtime`] | with the last handle to it |
 //! | the watch, a thread; or the list | [`control::watch`], [`control::watch_list`] | when the supervisor stops listening |
 //! | the supervisor | [`control::Supervisor`] | at a shutdown, after every app |
 //! | the writer of last good versions; the writer of histories and pins | the supervisor | after all is written |

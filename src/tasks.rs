@@ -1,5 +1,7 @@
 //! Named tasks, and the tokens that end them: lame duck, if that is wanted, then drain, then force.
 
+mod background;
+
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -9,6 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+
+pub use background::{Background, BackgroundTask, in_background, thread_cpu};
 
 /// Spawns a task that carries its name in every log line below it.
 ///

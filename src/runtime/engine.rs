@@ -13,7 +13,8 @@ use super::command::{self, CommandState};
 use super::epoch::EpochClock;
 use super::meter::EPOCHS_BEFORE_YIELD;
 use super::state::HostState;
-use super::turns::{AppShare, Turns};
+use super::turns::{AppShare, Threads};
+use crate::tasks::Background;
 
 /// Component instances that may exist at once, in all apps together.
 const MAX_INSTANCES: u32 = 4000;
@@ -48,6 +49,8 @@ pub enum RuntimeError {
     Link(#[source] wasmtime::Error),
     #[error("the epoch clock's thread could not be started")]
     Clock(#[source] std::io::Error),
+    #[error("the threads of the background could not be started")]
+    Background(#[source] std::io::Error),
 }
 
 /// The engine, the linker and the epoch clock. A cheap handle.
@@ -61,7 +64,8 @@ struct Shared {
     linker: Linker<HostState>,
     /// For commands of WASI preview 1.
     commands: wasmtime::Linker<CommandState>,
-    turns: Arc<Turns>,
+    background: Background,
+    threads: Arc<Threads>,
     clock: EpochClock,
 }
 
@@ -88,12 +92,14 @@ impl Runtime {
         let mut commands = wasmtime::Linker::new(&engine);
         command::link(&mut commands).map_err(RuntimeError::Link)?;
         let clock = EpochClock::start(&engine).map_err(RuntimeError::Clock)?;
+        let background = Background::start(threads()).map_err(RuntimeError::Background)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
                 linker,
                 commands,
-                turns: Turns::new(threads()),
+                threads: Threads::new(threads(), Some(background.clone())),
+                background,
                 clock,
             }),
         })
@@ -112,9 +118,14 @@ impl Runtime {
         &self.shared.commands
     }
 
+    /// Where what makes way for others runs.
+    pub fn background(&self) -> &Background {
+        &self.shared.background
+    }
+
     /// For one more app.
     pub fn share(&self) -> AppShare {
-        self.shared.turns.share()
+        self.shared.threads.share()
     }
 
     /// A store whose guest yields its thread at every tick of the epoch clock, so that one that

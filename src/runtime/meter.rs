@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use wasmtime::UpdateDeadline;
 
 use super::epoch::TICK;
 use super::overruns::LimitReached;
 use super::turns::{AppShare, Turn, Wanted};
+use crate::tasks::{BackgroundTask, thread_cpu};
 
 /// Epochs that an instance may run before it yields its thread to the others.
 pub(super) const EPOCHS_BEFORE_YIELD: u64 = 1;
@@ -62,12 +63,6 @@ impl Began {
     }
 }
 
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    // A clock that counts up from zero has no negative parts.
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 impl Meter {
     pub(super) fn new(share: AppShare, budget: Option<Duration>) -> Self {
         Self(Arc::new(Shared {
@@ -84,13 +79,18 @@ impl Meter {
     }
 
     /// Drives an instance. Its errors say which limit was behind them.
-    pub fn drive<F>(&self, future: F) -> Metered<F> {
+    pub fn drive<F, T>(&self, future: F) -> Metered<F, T> {
         self.lock().driven = true;
-        Metered {
+        Metered::Here(Some(InTurn {
             meter: self.clone(),
             future,
             waiting: None,
-        }
+        }))
+    }
+
+    /// What the app has used of the process's threads.
+    pub fn share(&self) -> &AppShare {
+        &self.0.share
     }
 
     /// One more request for an instance that has `at_once` of them, this one included: it brings the time that one may take,
@@ -189,14 +189,55 @@ impl Meter {
     }
 }
 
-/// A future that drives an instance, and is polled when the instance has its turn.
-pub struct Metered<F> {
+/// A future that drives an instance: here, until its app has become heavy, then in the background. Dropped, it ends the
+/// instance, which may take a moment there.
+pub enum Metered<F, T> {
+    /// Empty only while it moves.
+    Here(Option<InTurn<F>>),
+    Elsewhere(BackgroundTask<wasmtime::Result<T>>),
+}
+
+impl<F, T> Metered<F, T> {
+    /// Whether what the guest does may be seen before this future is polled again.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Elsewhere(_))
+    }
+}
+
+impl<F, T> Future for Metered<F, T>
+where
+    F: Future<Output = wasmtime::Result<T>> + Unpin + Send + 'static,
+    T: Send + 'static,
+{
+    type Output = wasmtime::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<wasmtime::Result<T>> {
+        let this = &mut *self;
+        if let Self::Here(here) = this
+            && let Some(background) = here
+                .as_ref()
+                .and_then(|guest| guest.meter.0.share.elsewhere())
+                .cloned()
+            && let Some(guest) = here.take()
+        {
+            *this = Self::Elsewhere(background.spawn(guest.in_current_span()));
+        }
+        match this {
+            Self::Here(Some(guest)) => Pin::new(guest).poll(cx),
+            Self::Here(None) => Poll::Pending,
+            Self::Elsewhere(task) => Pin::new(task).poll(cx),
+        }
+    }
+}
+
+/// Drives an instance when it has its turn on these threads.
+pub struct InTurn<F> {
     meter: Meter,
     future: F,
     waiting: Option<oneshot::Receiver<Turn>>,
 }
 
-impl<F, T> Future for Metered<F>
+impl<F, T> Future for InTurn<F>
 where
     F: Future<Output = wasmtime::Result<T>> + Unpin,
 {
@@ -204,25 +245,22 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<wasmtime::Result<T>> {
         let this = &mut *self;
-        let turn = match &mut this.waiting {
-            // Turns outlive their shares: there is no error.
-            Some(waiting) => match Pin::new(waiting).poll(cx) {
+        let wanted = match this.waiting.take() {
+            Some(waiting) => Some(Wanted::Later(waiting)),
+            None => this.meter.0.share.turn(),
+        };
+        let turn = match wanted {
+            None => None,
+            Some(Wanted::Now(turn)) => Some(turn),
+            Some(Wanted::Later(mut waiting)) => match Pin::new(&mut waiting).poll(cx) {
+                // Turns outlive their shares: there is no error.
                 Poll::Ready(turn) => turn.ok(),
-                Poll::Pending => return Poll::Pending,
-            },
-            None => match this.meter.0.share.turn() {
-                None => None,
-                Some(Wanted::Now(turn)) => Some(turn),
-                Some(Wanted::Later(mut waiting)) => match Pin::new(&mut waiting).poll(cx) {
-                    Poll::Ready(turn) => turn.ok(),
-                    Poll::Pending => {
-                        this.waiting = Some(waiting);
-                        return Poll::Pending;
-                    }
-                },
+                Poll::Pending => {
+                    this.waiting = Some(waiting);
+                    return Poll::Pending;
+                }
             },
         };
-        this.waiting = None;
         this.meter.begin();
         let polled = Pin::new(&mut this.future).poll(cx);
         this.meter.pause();
@@ -233,7 +271,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
+    use super::super::turns::Threads;
     use super::*;
+    use crate::tasks::{Background, in_background};
 
     fn burn(time: Duration) {
         let start = thread_cpu();
@@ -247,18 +289,66 @@ mod tests {
         let budget = Duration::from_secs(60);
         let meter = Meter::new(AppShare::default(), Some(budget));
         let used = Duration::from_millis(5);
-        let guest = Box::pin(async {
+        let guest = Box::pin(async move {
             burn(used);
             tokio::task::yield_now().await;
             burn(used);
             Ok(())
         });
-        let mut guest = meter.drive(guest);
+        let mut guest = meter.drive::<_, ()>(guest);
         assert!(futures::poll!(&mut guest).is_pending());
         burn(20 * used);
         guest.await.unwrap();
         let spent = budget - meter.lock().left;
         assert!((2 * used..15 * used).contains(&spent), "{spent:?}");
+    }
+
+    fn with_background() -> Meter {
+        let threads = Threads::new(1, Some(Background::start(1).unwrap()));
+        Meter::new(threads.share(), None)
+    }
+
+    /// As much as is remembered: it is long enough paid back for a test on a slow machine.
+    const MUCH: Duration = Duration::from_millis(200);
+
+    #[tokio::test]
+    async fn an_instance_goes_on_in_the_background_when_its_app_has_become_heavy() {
+        let meter = with_background();
+        let guest = Box::pin(async {
+            let first = in_background();
+            burn(MUCH);
+            tokio::task::yield_now().await;
+            Ok((first, in_background()))
+        });
+        assert_eq!(meter.drive(guest).await.unwrap(), (false, true));
+        let next = Box::pin(async { Ok(in_background()) });
+        assert!(meter.drive(next).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_instance_in_the_background_ends_with_whoever_drives_it() {
+        let meter = with_background();
+        meter.share().held(MUCH);
+        let (held, dropped) = oneshot::channel::<()>();
+        let mut guest = meter.drive::<_, ()>(Box::pin(async move {
+            let _held = held;
+            std::future::pending().await
+        }));
+        assert!(futures::poll!(&mut guest).is_pending() && guest.is_elsewhere());
+        drop(guest);
+        assert!(dropped.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_the_background_reaches_whoever_drives_the_instance() {
+        let meter = with_background();
+        meter.share().held(MUCH);
+        let falls = meter.drive::<_, ()>(Box::pin(async { panic!("in a host call") }));
+        let panic = std::panic::AssertUnwindSafe(falls)
+            .catch_unwind()
+            .await
+            .unwrap_err();
+        assert_eq!(crate::tasks::panic_text(panic.as_ref()), "in a host call");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Turns on the process's threads, for apps that hold them long.
 //!
 //! Threads are fewer than requests. An app whose guests hold a thread for milliseconds on end, and do so for more than a
-//! small part of the time, has to take turns with others like it, one after the other: at least one thread always is
-//! without such a guest, so that everybody else finds one at once.
+//! small part of the time, is heavy: its instances run in the background, where they take turns, one app after the other.
+//! Those that can't be moved there take turns too, and leave at least one thread of the foreground to everybody else.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +10,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use crate::tasks::{Background, in_background};
 
 /// What holds a thread for less is never counted. Shorter than a tick of the epoch clock: who burns is interrupted then.
 pub(super) const LONG: Duration = Duration::from_micros(500);
@@ -23,11 +25,19 @@ const SHARE: u32 = 10;
 /// Where debts are counted from.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// All turns of the process.
+/// All threads of the process that drive guests.
 #[derive(Debug)]
-pub(super) struct Turns {
-    state: Mutex<State>,
+pub(super) struct Threads {
+    next_app: AtomicU64,
+    foreground: Arc<Turns>,
+    background: Arc<Turns>,
+    /// Where heavy apps run, if there is such a place.
+    place: Option<Background>,
 }
+
+/// The turns on some of the threads.
+#[derive(Debug)]
+struct Turns(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -35,7 +45,6 @@ struct State {
     /// Apps that wait, the next first.
     order: VecDeque<u64>,
     waiting: HashMap<u64, VecDeque<oneshot::Sender<Turn>>>,
-    next_app: u64,
 }
 
 /// What one version of an app has used of the process's threads. A cheap handle.
@@ -47,7 +56,7 @@ pub struct AppShare {
 #[derive(Debug)]
 struct Share {
     app: u64,
-    turns: Arc<Turns>,
+    threads: Arc<Threads>,
     /// When the app's debt is paid, in nanoseconds from [`START`].
     paid: AtomicU64,
 }
@@ -63,31 +72,37 @@ pub(super) enum Wanted {
     Later(oneshot::Receiver<Turn>),
 }
 
-impl Turns {
-    /// `threads`: of the async runtime.
-    pub(super) fn new(threads: usize) -> Arc<Self> {
+impl Threads {
+    /// `threads`: of the async runtime, and as many that make way; the background has one more.
+    pub(super) fn new(threads: usize, background: Option<Background>) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
-                free: threads.saturating_sub(1).max(1),
-                order: VecDeque::new(),
-                waiting: HashMap::new(),
-                next_app: 0,
-            }),
+            next_app: AtomicU64::new(0),
+            foreground: Turns::new(threads.saturating_sub(1)),
+            background: Turns::new(threads + 1),
+            place: background,
         })
     }
 
     /// For one more app.
     pub(super) fn share(self: &Arc<Self>) -> AppShare {
-        let mut state = self.lock();
-        let app = state.next_app;
-        state.next_app += 1;
         AppShare {
             shared: Arc::new(Share {
-                app,
-                turns: self.clone(),
+                app: self.next_app.fetch_add(1, Ordering::Relaxed),
+                threads: self.clone(),
                 paid: AtomicU64::new(0),
             }),
         }
+    }
+}
+
+impl Turns {
+    /// One at least.
+    fn new(free: usize) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            free: free.max(1),
+            order: VecDeque::new(),
+            waiting: HashMap::new(),
+        })))
     }
 
     fn want(self: &Arc<Self>, app: u64) -> Wanted {
@@ -124,7 +139,7 @@ impl Turns {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No panic can happen while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,10 +173,25 @@ impl AppShare {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid);
     }
 
-    /// The turn that the app's next instance needs. None is needed by an app that left the threads to others.
+    /// Whether the app has lately held threads for longer than others can be asked to wait.
+    pub fn is_heavy(&self) -> bool {
+        self.shared.paid.load(Ordering::Relaxed) > since_start() + nanos(BURST * SHARE)
+    }
+
+    /// Where the app's instances have to run for now, if not here.
+    pub fn elsewhere(&self) -> Option<&Background> {
+        let place = self.shared.threads.place.as_ref()?;
+        (!in_background() && self.is_heavy()).then_some(place)
+    }
+
+    /// The turn on these threads that the app's next instance needs. None is needed by an app that left the threads to others.
     pub(super) fn turn(&self) -> Option<Wanted> {
-        let heavy = self.shared.paid.load(Ordering::Relaxed) > since_start() + nanos(BURST * SHARE);
-        heavy.then(|| self.shared.turns.want(self.shared.app))
+        let threads = &self.shared.threads;
+        let turns = match in_background() {
+            true => &threads.background,
+            false => &threads.foreground,
+        };
+        self.is_heavy().then(|| turns.want(self.shared.app))
     }
 }
 
@@ -169,7 +199,7 @@ impl AppShare {
 impl Default for AppShare {
     /// Of a process of its own.
     fn default() -> Self {
-        Turns::new(1).share()
+        Threads::new(1, None).share()
     }
 }
 
@@ -202,7 +232,7 @@ mod tests {
 
     #[test]
     fn apps_take_turns_however_many_instances_wait() {
-        let turns = Turns::new(2);
+        let turns = Turns::new(1);
         let first = now(turns.want(0));
         let mut many: Vec<_> = (0..3).map(|_| later(turns.want(0))).collect();
         let mut other = later(turns.want(1));

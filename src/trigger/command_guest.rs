@@ -84,6 +84,7 @@ impl CommandGuest {
     ) -> wasmtime::Result<Ended> {
         let ran = match &self.kind {
             Kind::Wasi02(pre) => {
+                let pre = pre.clone();
                 let mut store = guest.store_with(depth, span, more)?;
                 let meter = store.data().meter().clone();
                 let run = async move {
@@ -93,6 +94,7 @@ impl CommandGuest {
                 meter.drive(Box::pin(run)).await
             }
             Kind::Wasi03(pre) => {
+                let pre = pre.clone();
                 let mut store = guest.store_with(depth, span, more)?;
                 let meter = store.data().meter().clone();
                 let run = async move {
@@ -105,6 +107,7 @@ impl CommandGuest {
             }
             Kind::Preview1(pre) => {
                 let state = CommandState::new(&guest.settings, &CurrentSpan::new(span), more)?;
+                let pre = pre.clone();
                 let mut store = guest.runtime.command_store(state);
                 let meter = store.data().meter().clone();
                 let run = async move {

@@ -1,4 +1,4 @@
-//! Certificates by ACME (issue: the front door): ordered, kept, renewed, against Pebble.
+//! Certificates by ACME: ordered, kept, renewed, against Pebble.
 
 use std::fs;
 use std::net::SocketAddr;

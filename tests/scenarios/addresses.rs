@@ -1,4 +1,4 @@
-//! Addresses (issue §3): who holds one, who waits for it, and how it changes hands.
+//! Addresses: who holds one, who waits for it, and how it changes hands.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! Artifacts (issue §4) in image layouts: each shape that Spin pushed, and what is wrong with some.
+//! Artifacts in image layouts: each shape that Spin pushed, and what is wrong with some.
 
 use crate::support::artifact::Artifact;
 use crate::support::guests::repository;

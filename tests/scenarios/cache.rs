@@ -1,4 +1,4 @@
-//! The content store and the compiled code (issue §4): damaged, deleted, shared.
+//! The content store and the compiled code: damaged, deleted, shared.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,11 @@
-//! The directory (issue §3): files come, change and go.
+//! The directory: files come, change and go.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use rustix::process::Signal;
 
+use crate::support::client;
 use crate::support::prelude::*;
 use crate::support::registry::free_port;
 
@@ -195,11 +196,7 @@ async fn requests_in_flight_end_well_before_a_terminated_daemon_does() {
     let mut daemon = Daemon::start().await;
     let address = daemon.serve("app", &app_file(&layout)).await;
     let mut connection = Connection::open(address).await.unwrap();
-    let path = crate::support::client::request(
-        http::Method::GET,
-        "/stream?n=5&ms=100",
-        crate::support::client::empty(),
-    );
+    let path = client::request(http::Method::GET, "/stream?n=5&ms=100", client::empty());
     let mut stream = connection.stream(path).await.unwrap();
     stream.next().await.unwrap();
     daemon.signal(Signal::TERM);
@@ -213,14 +210,12 @@ async fn a_second_signal_ends_it_at_once() {
     let layout = Layout::with(&App::of("probe", "1"));
     let mut daemon = Daemon::start().await;
     let address = daemon.serve("app", &app_file(&layout)).await;
-    let asleep = tokio::spawn(get_owned(address, "/sleep?ms=600000"));
-    daemon.wait_for("app", "to be asked", |_| true).await;
+    let mut connection = Connection::open(address).await.unwrap();
+    let asked = client::request(http::Method::GET, "/stream?n=2&ms=600000", client::empty());
+    let mut stream = connection.stream(asked).await.unwrap();
+    stream.next().await.unwrap();
     daemon.signal(Signal::TERM);
     daemon.signal(Signal::INT);
     daemon.wait().await;
-    assert!(asleep.await.unwrap().is_err());
-}
-
-async fn get_owned(address: std::net::SocketAddr, path: &'static str) -> crate::support::client::Result<()> {
-    get(address, path).await.map(drop)
+    assert!(stream.finish().await.is_err());
 }

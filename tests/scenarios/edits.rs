@@ -1,4 +1,4 @@
-//! Edits of app files (issue §3) by the ways that editors and commands have.
+//! Edits of app files by the ways that editors and commands have.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! App files (issue §2): their members, and what is said about mistakes in them.
+//! App files: their members, and what is said about mistakes in them.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Guests of earlier generations (issue §5): 2023's release candidates, and `fermyon:spin/inbound-http`.
+//! Guests of earlier generations: 2023's release candidates, and `fermyon:spin/inbound-http`.
 
 use http::{HeaderValue, Method};
 

@@ -1,4 +1,4 @@
-//! What components import (issue §5): from the host, from what they are composed with, or from nobody.
+//! What components import: from the host, from what they are composed with, or from nobody.
 
 use crate::support::prelude::*;
 

@@ -1,6 +1,7 @@
-//! Limits for each app (issue 4): each is reached by a guest, while a neighbour is asked all the time and answers.
+//! Limits for each app: each is reached by a guest, while a neighbour is asked all the time and answers.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -489,6 +490,50 @@ async fn apps_that_burn_do_not_keep_others_waiting() {
         burning.abort();
     }
     street.end().await;
+}
+
+#[tokio::test]
+async fn apps_that_burn_do_so_on_threads_that_make_way_for_others() {
+    for (kind, path) in [("probe", "/spin"), ("probe3", "/spin")] {
+        let street = Street::with(&app(kind)).await;
+        let address = street.serve(json!({})).await;
+        let first = tokio::spawn(get(address, path));
+        let pid = street.daemon.pid();
+        until("the first to have burnt for long", async || {
+            match used(pid, |_| true) {
+                used if used >= Duration::from_millis(500) => Ok(()),
+                used => Err(format!("{used:?}")),
+            }
+        })
+        .await;
+        let second = tokio::spawn(get(address, path));
+        until("the background to burn", async || {
+            match used(pid, |name| name == "background") {
+                used if used >= Duration::from_millis(100) => Ok(()),
+                used => Err(format!("{used:?}")),
+            }
+        })
+        .await;
+        first.abort();
+        second.abort();
+        street.end().await;
+    }
+}
+
+/// The processor's time that threads of these names have used.
+fn used(pid: rustix::process::Pid, named: impl Fn(&str) -> bool) -> Duration {
+    const TICK: Duration = Duration::from_millis(10);
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap();
+    // A thread may have ended since.
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok());
+    let ticks = stats.filter_map(|stat| {
+        let (name, fields) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        let fields: Vec<_> = fields.split(' ').collect();
+        // The user's and the kernel's, counted from the state.
+        let ticks = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
+        named(name).then_some(ticks)
+    });
+    TICK * ticks.sum()
 }
 
 #[tokio::test]

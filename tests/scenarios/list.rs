@@ -1,4 +1,4 @@
-//! `lepton` with its list (issue §2): the same supervisor, another source.
+//! `lepton` with its list: the same supervisor, another source.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The client behind `wasi:http` (issue §5): whom it trusts, what it keeps, what it denies.
+//! The client behind `wasi:http`: whom it trusts, what it keeps, what it denies.
 
 use crate::support::prelude::*;
 use crate::support::relay::Relay;

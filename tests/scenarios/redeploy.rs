@@ -1,4 +1,4 @@
-//! Redeploying (issue §3, §8): nothing is refused, and nothing stale is served.
+//! Redeploying: nothing is refused, and nothing stale is served.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Artifacts (issue §4) from registries: who may pull, what is fetched, and what happens when a registry is away.
+//! Artifacts from registries: who may pull, what is fetched, and what happens when a registry is away.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! Ways to a registry (issue §4): through a proxy, in plain http, to a busy one; and what is said on the way.
+//! Ways to a registry: through a proxy, in plain http, to a busy one; and what is said on the way.
 
 use crate::support::artifact::Artifact;
 use crate::support::prelude::*;

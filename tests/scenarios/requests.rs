@@ -1,4 +1,4 @@
-//! Requests of every kind (issue §5), and what guests print.
+//! Requests of every kind, and what guests print.
 
 use http::Method;
 

@@ -1,4 +1,4 @@
-//! Serving (issue §5) with guests of `wasi:http` 0.2 and older ones.
+//! Serving with guests of `wasi:http` 0.2 and older ones.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};

@@ -1,4 +1,4 @@
-//! Serving (issue §5) with guests of `wasi:http` 0.3.
+//! Serving with guests of `wasi:http` 0.3.
 
 use http::Method;
 

@@ -1,4 +1,4 @@
-//! Status (issue §7): what the daemon says of itself.
+//! Status: what the daemon says of itself.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,4 @@
-//! TLS (issue: the front door): certificates, names, versions, protocols, clients' certificates, the way from http.
+//! TLS: certificates, names, versions, protocols, clients' certificates, the way from http.
 
 use std::net::SocketAddr;
 

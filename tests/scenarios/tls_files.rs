@@ -1,4 +1,4 @@
-//! Certificate files that change (issue: the front door): no handshake fails, and a bad file changes nothing.
+//! Certificate files that change: no handshake fails, and a bad file changes nothing.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,10 +1,6 @@
 //! `wasi:http/incoming-handler`: a fresh instance for each request (`docs/contract/http-trigger.md §6.2`).
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -16,10 +12,9 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
-use super::{GuestError, log_failure, spawn};
+use super::{GuestError, once};
 use crate::host::wasi_rc::{Handler, ResponseSender};
 use crate::runtime::HostState;
-use crate::tasks;
 use crate::trigger::guest::Guest;
 use crate::trigger::http::exchange::ClientWatch;
 
@@ -39,8 +34,6 @@ impl FreshInstances {
         }
     }
 
-    /// The guest begins within the task of its connection, and most end there. One that goes on after it has set its
-    /// response, to stream a body or to work in the background, does so in a task of its own.
     pub(super) async fn handle(
         &self,
         guest: &Arc<Guest>,
@@ -49,38 +42,12 @@ impl FreshInstances {
         client: ClientWatch,
     ) -> Result<Response<WasiBody>, GuestError> {
         let store = guest.store(depth, client.span()).map_err(GuestError::of_engine)?;
-        let (response, mut responded) = oneshot::channel();
+        let (response, responded) = oneshot::channel();
         let (gone, request_id) = (client.gone(), client.request_id().cloned());
         let meter = store.data().meter().clone();
-        let mut call = meter.drive(self.call(store, request, response, client));
-        // A response is set by the guest, and thus when it is polled: no other waker is needed.
-        let ended = poll_fn(|cx| match poll_caught(&mut call, cx) {
-            Poll::Ready(ended) => Poll::Ready((Some(ended), responded.try_recv())),
-            Poll::Pending => match responded.try_recv() {
-                Ok(response) => Poll::Ready((None, Ok(response))),
-                Err(_) => Poll::Pending,
-            },
-        });
-        let (ended, response) = ended.await;
-        match ended {
-            Some(Ok(())) => {}
-            Some(Err(error)) if response.is_err() => return Err(GuestError::of_engine(error)),
-            Some(Err(error)) => log_failure(guest, request_id.as_ref(), &error),
-            None => {
-                let logged = guest.clone();
-                spawn(guest, gone, async move {
-                    // Nobody waits for it: the response is on its way already.
-                    if let Err(error) = call.await {
-                        log_failure(&logged, request_id.as_ref(), &error);
-                    }
-                });
-            }
-        }
-        match response {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(code)) => Err(GuestError::ErrorCode(format!("{code:?}"))),
-            Err(_) => Err(GuestError::NoResponse),
-        }
+        let call = meter.drive(self.call(store, request, response, client));
+        let response = once::respond(guest, gone, request_id, call, responded).await?;
+        response.map_err(|code| GuestError::ErrorCode(format!("{code:?}")))
     }
 
     fn call(
@@ -121,17 +88,4 @@ impl FreshInstances {
             }
         }
     }
-}
-
-/// A panic in the host is a failure of this guest, and not of the others on the same connection.
-fn poll_caught<F>(call: &mut F, cx: &mut Context<'_>) -> Poll<wasmtime::Result<()>>
-where
-    F: Future<Output = wasmtime::Result<()>> + Unpin,
-{
-    // The call is not polled again after a panic.
-    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(call).poll(cx)));
-    polled.unwrap_or_else(|panic| {
-        let reason = tasks::panic_text(panic.as_ref());
-        Poll::Ready(Err(wasmtime::format_err!("a defect of the host: {reason}")))
-    })
 }

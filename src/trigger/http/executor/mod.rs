@@ -3,6 +3,7 @@
 mod buffered;
 mod fresh;
 mod linked;
+mod once;
 mod reused;
 mod wagi;
 

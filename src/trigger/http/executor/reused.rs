@@ -1,25 +1,29 @@
 //! `wasi:http/handler@0.3`: an instance serves several requests, some of them at once
 //! (`docs/contract/http-trigger.md §6.4`).
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use http::{Request, Response};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime::component::{GuestTaskId, InstancePre};
-use wasmtime::{Store, StoreContextMut};
+use wasmtime::{AsContextMut as _, Store, StoreContextMut};
 use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, InstantiationError, Proxy, ProxyHandler, ShouldAccept, TrapOrPanicError,
-    WorkerExpiration, WorkerState, WorkerStatus,
+    HandlerState, Instance, InstantiationError, Prepared, Proxy, ProxyHandler, ShouldAccept,
+    TrapOrPanicError, WorkerExpiration, WorkerState, WorkerStatus,
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
-use super::GuestError;
+use super::{GuestError, once};
 use crate::metrics::Failure;
 use crate::runtime::{HostState, MAX_CHAIN_DEPTH, Meter};
 use crate::telemetry;
@@ -73,6 +77,9 @@ impl ReusedInstances {
         depth: u8,
         client: ClientWatch,
     ) -> Result<Response<WasiBody>, GuestError> {
+        if guest.settings.limits.share.elsewhere().is_some() {
+            return self.serve_one(guest, request, depth, client).await;
+        }
         // The dispatcher refuses what is deeper.
         let pool = self.pools[usize::from(depth.min(MAX_CHAIN_DEPTH))].get_or_init(|| {
             let max_requests = self.max_requests;
@@ -83,21 +90,62 @@ impl ReusedInstances {
                 max_requests,
             })
         });
-        pool.handle(client, request).await.map_err(|error| {
-            if error.is::<TrapOrPanicError>() {
-                GuestError::InstanceEnded
-            } else if let Some(code) =
-                error.downcast_ref::<wasmtime_wasi_http::p3::bindings::http::types::ErrorCode>()
-            {
-                GuestError::ErrorCode(format!("{code:?}"))
-            } else if let Some(error) = error.downcast_ref::<InstantiationError<ClientWatch>>()
-                && let Some(limit) = GuestError::of_limit(&error.error)
-            {
-                limit
-            } else {
-                GuestError::of_engine(error)
-            }
-        })
+        pool.handle(client, request).await.map_err(of_handler)
+    }
+
+    /// With an instance that nobody else has: the engine drives those that are shared in the foreground, and this one is for the
+    /// background. An app that belongs there computes for so long that making the instance does not count.
+    async fn serve_one(
+        &self,
+        guest: &Arc<Guest>,
+        request: Request<WasiBody>,
+        depth: u8,
+        client: ClientWatch,
+    ) -> Result<Response<WasiBody>, GuestError> {
+        let mut store = guest.store(depth, client.span()).map_err(GuestError::of_engine)?;
+        let (response, responded) = oneshot::channel();
+        let (gone, request_id) = (client.gone(), client.request_id().cloned());
+        let (pre, left) = (self.pre.clone(), gone.clone().cancelled_owned());
+        let meter = store.data().meter().clone();
+        let call = async move {
+            let cut_off = client.cut_off_unless_done();
+            let service = Proxy::P3(pre.instantiate_async(&mut store).await?);
+            let (answer, mut answered) = futures::channel::oneshot::channel();
+            let context = store.as_context_mut();
+            let prepared = Prepared::new(context, &service, request, HostState::http, answer)?;
+            let served = store.run_concurrent(async |accessor| {
+                prepared.run(accessor, left).await?;
+                if let Ok(Some(answer)) = answered.try_recv() {
+                    // Whoever asked may be gone.
+                    let _ = response.send(answer);
+                }
+                // Its body, and whatever else it has begun.
+                poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+                Ok(())
+            });
+            served.await.flatten()?;
+            cut_off.done();
+            Ok(())
+        };
+        let call = meter.drive(call.boxed());
+        once::respond(guest, gone, request_id, call, responded)
+            .await?
+            .map_err(of_handler)
+    }
+}
+
+/// What went wrong where the engine calls a handler of 0.3.
+fn of_handler(error: wasmtime::Error) -> GuestError {
+    if error.is::<TrapOrPanicError>() {
+        GuestError::InstanceEnded
+    } else if let Some(error) = error.downcast_ref::<ErrorCode>() {
+        GuestError::ErrorCode(format!("{error:?}"))
+    } else if let Some(error) = error.downcast_ref::<InstantiationError<ClientWatch>>()
+        && let Some(limit) = GuestError::of_limit(&error.error)
+    {
+        limit
+    } else {
+        GuestError::of_engine(error)
     }
 }
 
