@@ -30,13 +30,23 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// How long no thread that makes way is tried then.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What a thread does for the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    None,
+    /// It drives what is ready, and makes way.
+    MakesWay,
+    /// It drives what the others neglect.
+    Share,
+}
+
 thread_local! {
-    static MAKES_WAY: Cell<bool> = const { Cell::new(false) };
+    static ROLE: Cell<Role> = const { Cell::new(Role::None) };
 }
 
 /// Whether this thread drives the background.
 pub fn in_background() -> bool {
-    MAKES_WAY.get()
+    ROLE.get() != Role::None
 }
 
 /// The threads of the background. A cheap handle: with the last one they end, and what still waits there is dropped.
@@ -76,7 +86,7 @@ impl Background {
         // Made first: where a thread fails, its drop ends the others.
         let background = Self(Arc::new(Owner(queue.clone())));
         for _ in 0..threads {
-            drive(&queue, &runtime, "background", |queue| {
+            drive(&queue, &runtime, Role::MakesWay, |queue| {
                 give_way();
                 while let Some(runnable) = queue.next() {
                     let (started, before) = (Instant::now(), thread_cpu());
@@ -87,7 +97,7 @@ impl Background {
                 }
             })?;
         }
-        drive(&queue, &runtime, "background-share", |queue| {
+        drive(&queue, &runtime, Role::Share, |queue| {
             while let Some(runnable) = queue.neglected() {
                 runnable.run();
             }
@@ -129,13 +139,16 @@ impl<T> Future for BackgroundTask<T> {
 fn drive(
     queue: &Arc<Queue>,
     runtime: &Option<Handle>,
-    name: &str,
+    role: Role,
     run: impl FnOnce(&Queue) + Send + 'static,
 ) -> io::Result<()> {
     let (queue, runtime) = (queue.clone(), runtime.clone());
-    let thread = thread::Builder::new().name(name.to_owned());
-    thread.spawn(move || {
-        MAKES_WAY.set(true);
+    let name = match role {
+        Role::Share => "background-one",
+        _ => "background",
+    };
+    thread::Builder::new().name(name.into()).spawn(move || {
+        ROLE.set(role);
         let _entered = runtime.as_ref().map(Handle::enter);
         run(&queue);
     })?;
@@ -159,10 +172,13 @@ impl Queue {
             return drop(runnable);
         }
         state.ready.push_back((Instant::now(), runnable));
-        let is_first = state.ready.len() == 1;
+        let is_only_one = state.ready.len() == 1;
         drop(state);
-        self.more.notify_one();
-        if is_first {
+        // A guest that yields is polled again where it was, and not by another thread that has to be woken for it.
+        if !(is_only_one && ROLE.get() == Role::MakesWay) {
+            self.more.notify_one();
+        }
+        if is_only_one {
             self.some.notify_one();
         }
     }
