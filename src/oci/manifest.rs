@@ -19,6 +19,8 @@ pub(crate) const ACCEPT: &str = concat!(
     "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, ",
     "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
 );
+/// The type of a configuration that says nothing, as in manifests that are no images.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Operating systems and architectures that mean Wasm, in lower case; tools differ in how they spell them.
 const WASM_PLATFORMS: [&str; 7] = ["wasi", "wasip1", "wasip2", "wasip3", "wasm", "wasm32", "wasm64"];
 
@@ -163,9 +165,12 @@ impl Descriptor {
         self.annotations.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// Whether it is a manifest of that type, as far as is told: some registries leave the type out.
-    pub(crate) fn refers_as(&self, kind: &str) -> bool {
-        self.artifact_type.as_ref().is_none_or(|own| own == kind)
+    /// Whether it may be a manifest of that type: some registries leave the type out, and cosign 3, which writes the list
+    /// itself where a registry has none, puts the type of the empty configuration in its place.
+    pub(crate) fn may_refer_as(&self, kind: &str) -> bool {
+        self.artifact_type
+            .as_ref()
+            .is_none_or(|own| own == kind || own == EMPTY)
     }
 
     fn is_wasm(&self) -> bool {

@@ -3,7 +3,7 @@
 use tokio::process::Command;
 
 use crate::support::artifact::Artifact;
-use crate::support::cosign::{self, Signer};
+use crate::support::cosign::{self, Cosign, Signer};
 use crate::support::prelude::*;
 use crate::support::status::AppStatus;
 
@@ -66,6 +66,35 @@ async fn what_is_signed_runs_and_what_is_not_waits_for_its_signature() {
     signer.sign_in(&registry, "apps/bad", &unsigned.digest()).await;
     daemon.command(&["redeploy", "bad"]).await;
     assert_eq!(version(daemon.address("bad").await).await, "unsigned");
+}
+
+#[tokio::test]
+async fn cosign_signs_what_runs_and_verifies_what_others_sign() {
+    let (registry, cosign) = (Registry::plain().await, Cosign::new().await);
+    let (signed, other) = (packed("signed"), packed("other"));
+    let good = registry.push_artifact(&signed, "apps/good:v1").await;
+    let bad = registry.push_artifact(&other, "apps/bad:v1").await;
+    let at =
+        |repository, artifact: &Artifact| format!("{}@{}", registry.reference(repository), artifact.digest());
+    cosign.sign(&at("apps/good", &signed)).await;
+    Cosign::new().await.sign(&at("apps/bad", &other)).await;
+    let daemon = Daemon::builder()
+        .arg("--cosign-key")
+        .arg(cosign.public_key())
+        .start()
+        .await;
+    let address = daemon.serve("good", &app_file(&good)).await;
+    assert_eq!(version(address).await, "signed");
+    daemon.write_app("bad", &app_file(&bad));
+    refused(&daemon, "bad", "failed", "not by any of the keys").await;
+
+    // What all other scenarios sign by themselves.
+    let signer = Signer::new();
+    let artifact = at("apps/bad", &other);
+    let flaw = cosign.verify(&signer.public_key(), &artifact).await.unwrap_err();
+    assert!(flaw.contains("no matching signatures"), "{flaw}");
+    signer.sign_in(&registry, "apps/bad", &other.digest()).await;
+    cosign.verify(&signer.public_key(), &artifact).await.unwrap();
 }
 
 #[tokio::test]

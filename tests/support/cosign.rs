@@ -1,9 +1,9 @@
-//! Signatures in cosign's form, made by OpenSSL: Debian's skopeo can't sign in this way, and has no cosign beside it.
+//! Signatures in cosign's form: made by OpenSSL, as scenarios need them, and by cosign itself, to see that both mean the same.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::Engine;
@@ -17,9 +17,12 @@ use tempfile::TempDir;
 
 use super::artifact::{Artifact, CONFIG, INDEX, MANIFEST, digest};
 use super::client::{Connection, request};
+use super::guests::cache;
 use super::registry::Registry;
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// Registries of scenarios have no TLS.
+const HTTP: &str = "--allow-http-registry";
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// Whoever releases apps: a key pair in files.
@@ -188,6 +191,53 @@ impl Signer {
         registry
             .push_artifact(&signature, &format!("{repository}:{}", tag(artifact)))
             .await;
+    }
+}
+
+/// The program, and a key pair of its own making.
+pub struct Cosign(TempDir);
+
+impl Cosign {
+    pub async fn new() -> Self {
+        let cosign = Self(TempDir::new().expect("a temporary directory"));
+        cosign.run(&["generate-key-pair"]).await.expect("a key pair");
+        cosign
+    }
+
+    pub fn public_key(&self) -> PathBuf {
+        self.0.path().join("cosign.pub")
+    }
+
+    /// Signs `REPOSITORY@DIGEST` of a registry, where the signature is put.
+    pub async fn sign(&self, reference: &str) {
+        let log = "--tlog-upload=false";
+        let signed = self
+            .run(&["sign", "--key", "cosign.key", log, HTTP, "--yes", reference])
+            .await;
+        signed.expect("it is signed");
+    }
+
+    /// What is wrong with the signatures of `REPOSITORY@DIGEST`, by that key.
+    pub async fn verify(&self, key: &Path, reference: &str) -> Result<(), String> {
+        let key = key.to_str().expect("text");
+        let log = "--insecure-ignore-tlog";
+        self.run(&["verify", "--key", key, log, HTTP, reference]).await
+    }
+
+    /// It asks nobody but the registry.
+    async fn run(&self, arguments: &[&str]) -> Result<(), String> {
+        let output = tokio::process::Command::new(cache().join("servers/bin/cosign"))
+            .args(arguments)
+            .env("COSIGN_PASSWORD", "a password")
+            .env("HOME", self.0.path())
+            .current_dir(self.0.path())
+            .output()
+            .await;
+        let output = output.expect("cosign is there: tests/setup brings it");
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 }
 

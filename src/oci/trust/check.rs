@@ -57,7 +57,9 @@ async fn search(policy: &Arc<Policy>, origin: &Origin<'_>, digest: &Digest) -> R
     let mut flaws: Vec<String> = Vec::new();
     for place in Place::ALL {
         for candidate in place.list(origin, &digest).await.map_err(unasked)? {
-            let fetched = candidate.fetch(origin).await.map_err(unasked)?;
+            let Some(fetched) = candidate.fetch(origin).await.map_err(unasked)?.transpose() else {
+                continue;
+            };
             let (by, to) = (Arc::clone(policy), source.clone());
             let judge = move |signature: Signature| {
                 let key = by.judge(&to, &digest, &signature)?;

@@ -74,7 +74,7 @@ impl Place {
         let candidates = listed.into_iter().rev().filter_map(|entry| match self {
             Place::Tag => (entry.media_type == SIMPLE_SIGNING).then_some(Candidate::Layer(entry)),
             Place::Referrers => entry
-                .refers_as(bundle::BUNDLE)
+                .may_refer_as(bundle::BUNDLE)
                 .then_some(Candidate::Bundle(entry)),
         });
         Ok(candidates.take(MOST).collect())
@@ -82,11 +82,18 @@ impl Place {
 }
 
 impl Candidate {
+    /// `None`: it is no signature after all.
+    ///
     /// # Errors
     /// Outside: it can't be asked for now. Inside: what is wrong with it, in words.
-    pub(super) async fn fetch(&self, origin: &Origin<'_>) -> Result<Result<Signature, String>, OciError> {
+    pub(super) async fn fetch(
+        &self,
+        origin: &Origin<'_>,
+    ) -> Result<Result<Option<Signature>, String>, OciError> {
         let fetched = match self {
-            Candidate::Layer(layer) => fetch(origin, layer).await.map(|payload| simple(layer, payload)),
+            Candidate::Layer(layer) => fetch(origin, layer)
+                .await
+                .map(|payload| simple(layer, payload).map(Some)),
             Candidate::Bundle(entry) => bundle(origin, entry).await,
         };
         match fetched {
@@ -111,15 +118,19 @@ fn simple(layer: &Descriptor, payload: Vec<u8>) -> Result<Signature, String> {
     }
 }
 
-async fn bundle(origin: &Origin<'_>, entry: &Descriptor) -> Result<Result<Signature, String>, OciError> {
+/// `None`: what refers to the artifact is something else, such as a list of what is in it.
+async fn bundle(
+    origin: &Origin<'_>,
+    entry: &Descriptor,
+) -> Result<Result<Option<Signature>, String>, OciError> {
     // In the store it is nobody's, and pruned when room is needed.
     let manifest = origin.manifest(&entry.digest).await?;
     let Ok(Layers { layers }) = serde_json::from_slice(&manifest) else {
         return Ok(Err("one is no manifest of a bundle".to_owned()));
     };
     match layers.iter().find(|layer| layer.media_type == bundle::BUNDLE) {
-        Some(layer) => Ok(bundle::read(&fetch(origin, layer).await?)),
-        None => Ok(Err("one has no bundle in it".to_owned())),
+        Some(layer) => Ok(bundle::read(&fetch(origin, layer).await?).map(Some)),
+        None => Ok(Ok(None)),
     }
 }
 
