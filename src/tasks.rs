@@ -89,8 +89,9 @@ impl Ending {
         if self.drain.is_cancelled() {
             self.force.cancel();
         } else if !self.begins_lame || self.lame_duck.is_cancelled() {
-            self.lame_duck.cancel();
+            // Last, for who waits for the first step and then looks whether the next one has begun.
             self.drain.cancel();
+            self.lame_duck.cancel();
         } else {
             self.lame_duck.cancel();
         }
@@ -98,8 +99,8 @@ impl Ending {
 
     /// The process ends, and another one goes on in its place: nobody has to look elsewhere.
     pub fn hand_over(&self) {
-        self.lame_duck.cancel();
         self.drain.cancel();
+        self.lame_duck.cancel();
     }
 
     /// Cancelled when others are to see that the process will end, at the latest with the drain. All goes on as before.

@@ -76,6 +76,30 @@ async fn load(address: SocketAddr, stop: Arc<AtomicBool>) -> (Vec<String>, usize
     (failures, outcomes.len(), longest)
 }
 
+/// Requests one after the other over a kept connection, and over a new one when an answer says that the connection ends; answers
+/// with the failures, and the number of connections.
+async fn kept_load(address: SocketAddr, stop: Arc<AtomicBool>) -> (Vec<String>, usize) {
+    let (mut failures, mut connections) = (Vec::new(), 0);
+    let mut ticks = interval(PACE);
+    while !stop.load(Ordering::Relaxed) {
+        let mut connection = Connection::open(address).await.unwrap();
+        connections += 1;
+        while !stop.load(Ordering::Relaxed) {
+            ticks.tick().await;
+            match connection.get("/version").await {
+                Ok(reply) if reply.status != 200 => failures.push(reply.status.to_string()),
+                Ok(reply) if reply.header("connection") == Some("close") => break,
+                Ok(_) => {}
+                Err(error) => {
+                    failures.push(error);
+                    break;
+                }
+            }
+        }
+    }
+    (failures, connections)
+}
+
 #[tokio::test]
 async fn an_upgrade_refuses_no_connection_and_fails_no_request() {
     let builder = Daemon::builder();
@@ -100,6 +124,7 @@ async fn an_upgrade_refuses_no_connection_and_fails_no_request() {
     let mut busy = Connection::open(other).await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let requests = tokio::spawn(load(address, stop.clone()));
+    let kept = tokio::spawn(kept_load(address, stop.clone()));
 
     let first = daemon.pid();
     daemon.signal(Signal::USR2);
@@ -135,6 +160,7 @@ async fn an_upgrade_refuses_no_connection_and_fails_no_request() {
     let (failures, number, longest) = requests.await.unwrap();
     assert_eq!(failures, Vec::<String>::new(), "of {number}\n{}", daemon.logs());
     assert!(number > 50, "{number} requests");
+    assert_eq!(kept.await.unwrap(), (Vec::new(), 2), "{}", daemon.logs());
     println!("{number} requests, the longest took {longest:?}");
 
     heard.retain(|line| line.starts_with("MAINPID=") || line == "STOPPING=1");

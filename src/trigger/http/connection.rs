@@ -32,6 +32,10 @@ use crate::tasks;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a kept connection may go on without a request when another process takes over: a client that uses it without a
+/// pause learns by an answer that it ends, and not by a request that fails.
+const KEPT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The connections of one listener, and how they end.
 pub(super) struct ConnectionTasks {
     pub(super) tasks: TaskTracker,
@@ -192,6 +196,10 @@ async fn serve_http<S: Stream + 'static>(
     let mut finishes = pin!(async {
         finish.cancelled().await;
         activity.begun().await;
+        if listener.shared.retiring.is_cancelled() {
+            // One without a request by then is closed.
+            let _ = tokio::time::timeout(KEPT_PATIENCE, activity.told_of_the_end()).await;
+        }
     });
     let mut is_finishing = false;
     loop {
@@ -265,6 +273,55 @@ mod tests {
         let (got, after) = served_until(HttpSettings::default(), request, finish).await;
         assert!(got.starts_with(b"HTTP/1.1 404 "));
         assert!(after < Duration::from_secs(2), "{after:?}");
+    }
+
+    /// What a client gets for `again` on a kept connection, sent so long after the process was told to end, and how long that is
+    /// open from then on.
+    async fn kept(retiring: bool, again: &[u8], pause: Duration) -> (String, Duration) {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let shared = Arc::new(Shared::default());
+        let listener = Listener::of(ListenAddress::Unix("s".into()), &shared);
+        let connections = ConnectionTasks {
+            tasks: TaskTracker::new(),
+            finish: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        };
+        Connection::new(server, None).serve(&listener, &connections);
+        client
+            .write_all(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await
+            .unwrap();
+        let mut first = vec![0; 1024];
+        let length = client.read(&mut first).await.unwrap();
+        assert!(!String::from_utf8_lossy(&first[..length]).contains("connection: close"));
+        // All of the response, and the task sees that it has ended.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if retiring {
+            shared.retiring.cancel();
+        }
+        connections.finish.cancel();
+        let told = tokio::time::Instant::now();
+        tokio::time::sleep(pause).await;
+        // It may be closed.
+        let _ = client.write_all(again).await;
+        let mut end = Vec::new();
+        client.read_to_end(&mut end).await.unwrap();
+        (String::from_utf8(end).unwrap(), told.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_connection_learns_by_an_answer_that_another_process_takes_over() {
+        let request = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+        let pause = KEPT_PATIENCE / 2;
+        let (got, after) = kept(true, request, pause).await;
+        assert!(got.starts_with("HTTP/1.1 404 "), "{got:?}");
+        assert!(got.contains("connection: close\r\n"), "{got:?}");
+        assert_eq!(after, pause);
+        // One that is not used is closed, and where nobody takes over, at once.
+        let (got, after) = kept(true, b"", Duration::ZERO).await;
+        assert_eq!((got.as_str(), after), ("", KEPT_PATIENCE));
+        let (got, after) = kept(false, b"", Duration::ZERO).await;
+        assert_eq!((got.as_str(), after), ("", Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]

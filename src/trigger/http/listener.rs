@@ -238,8 +238,8 @@ impl Listeners {
         Ok(sockets)
     }
 
-    /// Accepts no more, since another process does. Connections without a request are closed; one that is so new that it has
-    /// not had any gets its answer. Waits until all have ended, or for as long as `patience`.
+    /// Accepts no more, since another process does. Each connection gets one more answer, which says that it ends; those without
+    /// a request for a while are closed. Waits until all have ended, or for as long as `patience`.
     pub async fn retire(&self, patience: Duration) {
         self.shared.retiring.cancel();
         self.shared.accepting.close();

@@ -78,6 +78,10 @@ pub(super) fn respond(
             }
         };
         response.headers_mut().insert(REQUEST_ID, id.value());
+        if in_flight.is_last() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         let response = Outgoing::wrap(response, record, told, served, in_flight);
         Ok(match version {
             Version::HTTP_2 => for_stream(response, &method),

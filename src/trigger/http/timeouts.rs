@@ -25,6 +25,14 @@ enum Waiting {
     Idle,
 }
 
+/// Whether a client has been told that its connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    No,
+    Due,
+    Told,
+}
+
 /// Bytes: what HTTP/2 writes to keep a connection is shorter, and what a response is made of is longer.
 const LONGEST_PING: usize = 256;
 
@@ -39,6 +47,8 @@ struct State {
     waiting: Waiting,
     since: Instant,
     is_http2: bool,
+    /// The next answer ends the connection.
+    last: Last,
     /// Since when the client has not taken what is written to it.
     stalled: Option<Instant>,
 }
@@ -52,6 +62,7 @@ impl Activity {
             waiting: Waiting::Head,
             since: Instant::now(),
             is_http2: false,
+            last: Last::No,
             stalled: None,
         })))
     }
@@ -71,6 +82,22 @@ impl Activity {
             false => Poll::Pending,
         };
         std::future::poll_fn(|_| begun()).await;
+    }
+
+    /// Makes the next answer the last one, and ends when the client has been told so, by [`InFlight::is_last`], or can be told in
+    /// another way: with the response that is on its way, or by HTTP/2. It has to be asked as [`Watchdog`] has.
+    pub(super) async fn told_of_the_end(&self) {
+        let told = || {
+            let mut state = self.lock();
+            if state.last == Last::No {
+                state.last = Last::Due;
+            }
+            match state.in_flight > 0 || state.is_http2 || state.last == Last::Told {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        };
+        std::future::poll_fn(|_| told()).await;
     }
 
     fn heard(&self) {
@@ -114,6 +141,17 @@ impl State {
 
 /// A request whose response has not ended.
 pub(super) struct InFlight(Arc<Activity>);
+
+impl InFlight {
+    /// Whether its response has to say that the connection ends; asked once, for that response.
+    pub(super) fn is_last(&self) -> bool {
+        let mut state = self.0.lock();
+        if state.last == Last::Due && !state.is_http2 {
+            state.last = Last::Told;
+        }
+        state.last == Last::Told
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
