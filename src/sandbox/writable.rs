@@ -50,7 +50,15 @@ impl Writable {
 
     /// As the rules say.
     pub fn below(rules: &Rules) -> Self {
-        let real = |paths: &[PathBuf]| paths.iter().map(|path| real(path)).collect::<Vec<_>>();
+        let real = |paths: &[PathBuf]| {
+            let mut found: Vec<PathBuf> = Vec::new();
+            for path in paths.iter().map(|path| real(path)) {
+                if !found.contains(&path) {
+                    found.push(path);
+                }
+            }
+            found
+        };
         let directories = real(&rules.writable);
         let mut sockets = real(&rules.sockets);
         sockets.extend(directories.iter().cloned());
@@ -103,7 +111,12 @@ fn real(path: &Path) -> PathBuf {
     for ancestor in path.ancestors() {
         if let Ok(found) = ancestor.canonicalize() {
             let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
-            return found.join(rest);
+            // Joined with nothing, it would end with a slash.
+            return if rest.as_os_str().is_empty() {
+                found
+            } else {
+                found.join(rest)
+            };
         }
     }
     path
@@ -124,7 +137,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(&elsewhere, inside.join("link")).unwrap();
         let writable = Writable::below(&Rules {
-            writable: vec![inside.clone()],
+            writable: vec![inside.clone(), dir.path().join("state/.")],
             sockets: vec![run.clone()],
             ..Rules::default()
         });
@@ -139,6 +152,8 @@ mod tests {
                 .to_string();
             assert!(error.starts_with("the state directory "), "{error}");
             assert!(error.contains("--allow-write "), "{error}");
+            let allowed = format!("({})", inside.canonicalize().unwrap().display());
+            assert!(error.contains(&allowed), "{error}");
         }
         Writable::everywhere().check("x", Path::new("/etc/x")).unwrap();
     }
