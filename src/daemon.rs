@@ -116,6 +116,7 @@ async fn run(settings: Settings, begun: Begun) -> Result<ExitCode> {
         fetches,
         compiles,
     } = launcher(&settings, &directories, host, built)?;
+    tasks::spawn("recent traffic", apps.clone().keep_recent());
 
     let rescan = Arc::new(Notify::new());
     let updates = match &settings.source {

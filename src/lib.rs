@@ -55,6 +55,7 @@
 //! | one that sends telemetry, for each signal; one that adds up metrics, a thread | [`otlp::Exporter`], [`otlp::DaemonTelemetry`] | with the process |
 //! | pruning | [`launch::Pins`] | with the process |
 //! | one that lets go of code that nobody uses | [`loader::Residents`] | with the process |
+//! | what came in the last minutes | [`metrics::Apps`] | with the process |
 //! | the admin socket and the admin address, the signals | [`daemon`] | at a shutdown |
 //! | what waits for the first outcome of every app | [`admin`] | with that |
 //!

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::{AppStatus, AppTraffic, Status, SupervisorHandle, timestamp};
 use crate::loader::CompileCounts;
 use crate::logs::GuestLogs;
-use crate::metrics::{Apps, Numbers, StatusClass};
+use crate::metrics::{Apps, Numbers, StatusClass, Step};
 use crate::oci::FetchCounts;
 
 /// What the daemon has to show, and who takes commands.
@@ -52,6 +52,17 @@ impl Api {
         let mut app = self.sources.status.borrow().apps.get(id)?.clone();
         app.traffic = self.sources.apps.get(id).map(|numbers| traffic(&numbers));
         Some(app)
+    }
+
+    /// Whether some file names the app.
+    pub(super) fn names(&self, id: &str) -> bool {
+        self.sources.status.borrow().apps.contains_key(id)
+    }
+
+    /// What came in the last minutes for one app.
+    pub(super) fn recent(&self, id: &str) -> Vec<Step> {
+        let numbers = self.sources.apps.get(id);
+        numbers.map_or_else(Vec::new, |numbers| numbers.recent())
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `routes/` | a file for each group of routes, and the document that describes them all |
 //! | `answer.rs` | what they answer, and how that is described |
 //! | `input.rs` | what requests say beside their path |
+//! | `recent.rs` | what came in the last minutes |
 //! | `readiness.rs` | when all is up for the first time |
 //! | `exposition/` | the numbers for Prometheus |
 //! | `page/` | the page: what an operator sees with a browser |
@@ -30,6 +31,7 @@ mod login;
 mod origin;
 mod page;
 mod readiness;
+mod recent;
 mod routes;
 mod server;
 mod session;

@@ -2,17 +2,62 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::kinds::{Failure, Reason};
 use super::numbers::{Numbers, Places};
+use super::recent::{Change, Moment, STEP, Step, Steps};
 
 /// The numbers of all apps that have had traffic, by the app's name. A cheap handle.
 #[derive(Debug, Clone, Default)]
-pub struct Apps(Arc<Mutex<HashMap<Arc<str>, Arc<Numbers>>>>);
+pub struct Apps(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    entries: Mutex<HashMap<Arc<str>, Arc<Numbers>>>,
+    /// What came in the last minutes, for all apps together.
+    recent: Mutex<Steps>,
+}
 
 impl Apps {
+    /// Ends a step of the last minutes whenever it is time, for ever.
+    pub async fn keep_recent(self) {
+        let mut ends = interval_at(tokio::time::Instant::now() + STEP, STEP);
+        ends.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        loop {
+            ends.tick().await;
+            let now = Instant::now();
+            self.end_step(Moment {
+                now: SystemTime::now(),
+                since: now - last,
+            });
+            last = now;
+        }
+    }
+
+    fn end_step(&self, moment: Moment) {
+        let all: Vec<_> = self.lock().values().cloned().collect();
+        let mut sum = Change::default();
+        for numbers in all {
+            sum.add(&numbers.end_step(moment));
+        }
+        self.lock_recent().add(&sum, moment);
+    }
+
+    /// What came in the last minutes for all apps together, oldest first; nothing, if nothing came.
+    pub fn recent(&self) -> Vec<Step> {
+        self.lock_recent().all()
+    }
+
+    fn lock_recent(&self) -> MutexGuard<'_, Steps> {
+        // Nothing panics while it is held.
+        self.0.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets an app that is gone. What it has in flight is counted for nobody.
     pub fn forget(&self, app: &str) {
         self.lock().remove(app);
@@ -45,7 +90,7 @@ impl Apps {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Numbers>>> {
         // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

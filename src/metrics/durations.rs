@@ -9,11 +9,13 @@ pub const BOUNDS: [f64; 15] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
 ];
 
+/// The last one is for those above all bounds.
+pub(super) const CLASSES: usize = BOUNDS.len() + 1;
+
 /// Durations by class.
 #[derive(Debug, Default)]
 pub struct Durations {
-    /// The last one is for those above all bounds.
-    counts: [AtomicU64; BOUNDS.len() + 1],
+    counts: [AtomicU64; CLASSES],
     /// Nanoseconds: half a millennium fits.
     sum: AtomicU64,
 }
@@ -29,8 +31,11 @@ impl Durations {
     /// How many there were of each class, with its bound in seconds; the last bound is infinite.
     pub fn counts(&self) -> Vec<(f64, u64)> {
         let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
-        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
-        bounds.zip(counts).collect()
+        bounds.zip(self.classes()).collect()
+    }
+
+    pub(super) fn classes(&self) -> [u64; CLASSES] {
+        std::array::from_fn(|class| self.counts[class].load(Ordering::Relaxed))
     }
 
     /// Of all of them.
@@ -39,9 +44,41 @@ impl Durations {
     }
 }
 
+/// What a share of durations is below, in seconds, as if they were spread evenly in their class; `None` if there are none. Above
+/// all bounds it is the last one.
+pub(super) fn quantile(classes: &[u32; CLASSES], share: f64) -> Option<f32> {
+    let all: u64 = classes.iter().map(|count| u64::from(*count)).sum();
+    if all == 0 {
+        return None;
+    }
+    let (mut left, mut low) = (share * all as f64, 0.0);
+    for (bound, count) in BOUNDS.into_iter().zip(classes) {
+        let count = f64::from(*count);
+        if left <= count {
+            return Some((low + (bound - low) * left / count) as f32);
+        }
+        left -= count;
+        low = bound;
+    }
+    Some(low as f32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_below_a_place_within_its_class() {
+        let mut classes = [0; CLASSES];
+        assert_eq!(quantile(&classes, 0.5), None);
+        // From 1 to 2.5 ms, and beyond all bounds.
+        classes[2] = 4;
+        assert_eq!(quantile(&classes, 0.5), Some(0.001_75));
+        assert_eq!(quantile(&classes, 1.0), Some(0.002_5));
+        classes[CLASSES - 1] = 4;
+        assert_eq!(quantile(&classes, 0.5), Some(0.002_5));
+        assert_eq!(quantile(&classes, 0.99), Some(60.0));
+    }
 
     #[test]
     fn a_duration_counts_in_the_first_class_that_it_fits_in() {

@@ -1,13 +1,14 @@
 //! The numbers of one app.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Semaphore;
 
 use super::durations::Durations;
 use super::kinds::{Failure, Reason, StatusClass};
+use super::recent::{Change, Moment, Recent, Step};
 
 /// Where moments are counted from.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -23,6 +24,7 @@ pub struct Numbers {
     limits: [AtomicU64; Reason::ALL.len()],
     failures: [AtomicU64; Failure::ALL.len()],
     versions: Mutex<Vec<Places>>,
+    recent: Mutex<Recent>,
 }
 
 /// The places for instances of one version: as many as are taken are at work.
@@ -42,6 +44,7 @@ impl Numbers {
             limits: Default::default(),
             failures: Default::default(),
             versions: Mutex::default(),
+            recent: Mutex::default(),
         };
         numbers.touch(Instant::now());
         numbers
@@ -131,6 +134,21 @@ impl Numbers {
     /// How often the app's guests failed in each way.
     pub fn failures(&self) -> [(Failure, u64); Failure::ALL.len()] {
         Failure::ALL.map(|failure| (failure, self.failures[failure as usize].load(Ordering::Relaxed)))
+    }
+
+    /// A step of the last minutes ends.
+    pub(super) fn end_step(&self, moment: Moment) -> Change {
+        self.lock_recent().end_step(self, moment)
+    }
+
+    /// What came in the last minutes, oldest first; nothing, if nothing came.
+    pub fn recent(&self) -> Vec<Step> {
+        self.lock_recent().steps().all()
+    }
+
+    fn lock_recent(&self) -> MutexGuard<'_, Recent> {
+        // Nothing panics while it is held.
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Instances that are there now, of all versions that have had traffic.

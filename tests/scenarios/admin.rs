@@ -210,15 +210,18 @@ async fn every_route_answers_as_it_is_described() {
         "GET /apps/app 200",
         "GET /apps/app/history 200",
         "GET /apps/app/logs 200",
+        "GET /apps/app/traffic 200",
         "GET /apps/no%20app 404",
         "GET /apps/no%20app/history 404",
         "GET /apps/no%20app/logs 404",
+        "GET /apps/no%20app/traffic 404",
         "GET /health 200",
         "GET /livez 200",
         "GET /metrics 200",
         "GET /openapi.json 200",
         "GET /readyz 200",
         "GET /status 200",
+        "GET /traffic 200",
         "DELETE /apps/app/rollback 409",
         "DELETE /apps/no%20app/rollback 404",
         "POST /apps/app/backup 409",
@@ -348,6 +351,59 @@ async fn requests_count_from_the_first_one_and_over_versions_until_the_app_is_go
     daemon.remove_app("app");
     daemon.wait_gone("app").await;
     assert!(!api.get("/metrics").await.text().contains("app=\"app\""));
+}
+
+/// The sum of a member of all steps of the last minutes.
+fn sum(traffic: &Value, member: &str) -> u64 {
+    let steps = traffic["steps"].as_array().unwrap();
+    steps.iter().map(|step| step[member].as_u64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn the_last_minutes_are_told_in_steps_from_the_first_request_until_the_app_is_gone() {
+    let (daemon, api) = started().await;
+    let layout = Layout::with(&App::of("probe", "1"));
+    let asked = daemon.serve("asked", &layout.file("v1")).await;
+    daemon.serve("idle", &layout.file("v1")).await;
+    for path in ["/version", "/sleep?ms=30", "/status?code=503"] {
+        get(asked, path).await.unwrap();
+    }
+    let told = async |path: &str, requests| {
+        until(&format!("{requests} requests in {path}"), async || {
+            match api.json(path).await {
+                traffic if sum(&traffic, "requests") == requests => Ok(traffic),
+                traffic => Err(traffic.to_string()),
+            }
+        })
+        .await
+    };
+    let traffic = told("/apps/asked/traffic", 3).await;
+    assert_eq!((sum(&traffic, "failed"), &traffic["seconds"]), (1, &json!(600)));
+    let step = &traffic["steps"][0];
+    assert!(step["seconds"].as_f64().unwrap() >= 5.0, "{step}");
+    assert!(humantime::parse_rfc3339(step["until"].as_str().unwrap()).is_ok());
+    let slowest = traffic["steps"].as_array().unwrap().iter();
+    let slowest = slowest
+        .filter_map(|step| step["p99"].as_f64())
+        .fold(0.0, f64::max);
+    assert!(slowest > 0.025, "{traffic}");
+
+    // What no one asked for has none, and each counts once for all.
+    assert_eq!(api.json("/apps/idle/traffic").await["steps"], json!([]));
+    get(asked, "/version").await.unwrap();
+    let traffic = told("/apps/asked/traffic", 4).await;
+    assert_eq!(sum(&told("/traffic", 4).await, "failed"), 1);
+    let steps = traffic["steps"].as_array().unwrap();
+    let quiet = steps.iter().filter(|step| step["median"].is_null());
+    assert!(quiet.clone().all(|step| step["requests"] == 0), "{traffic}");
+
+    daemon.remove_app("asked");
+    daemon.wait_gone("asked").await;
+    is_problem(&api.get("/apps/asked/traffic").await, 404, "/apps/asked/traffic");
+    assert_eq!(sum(&api.json("/traffic").await, "requests"), 4);
+    // Another one of its name begins anew.
+    daemon.serve("asked", &layout.file("v1")).await;
+    assert_eq!(api.json("/apps/asked/traffic").await["steps"], json!([]));
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ mod list;
 mod outbound;
 mod outbound_settings;
 mod page;
+mod pictures;
 mod redeploy;
 mod registries;
 mod registry_ways;

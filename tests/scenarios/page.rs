@@ -11,6 +11,19 @@ use crate::support::wait::until;
 const TOKEN: &str = "a-token-of-the-tests";
 const NOBODYS: &str = "nothing-like-it";
 
+/// How much of the colour for all requests is in the upper half of their plot, where those who have none are not.
+const INK: &str = "
+    const plot = document.querySelector('#numbers canvas');
+    if (!plot) return null;
+    const blue = getComputedStyle(document.documentElement).getPropertyValue('--blue').trim();
+    const wanted = [1, 3, 5].map((place) => parseInt(blue.slice(place, place + 2), 16));
+    const { data } = plot.getContext('2d').getImageData(0, 0, plot.width, plot.height / 2);
+    let ink = 0;
+    for (let place = 0; place < data.length; place += 4) {
+        ink += data[place + 3] > 128 && wanted.every((part, of) => Math.abs(part - data[place + of]) < 32);
+    }
+    return ink;";
+
 async fn started() -> (Daemon, AdminApi) {
     with_token(Daemon::builder(), TOKEN).await
 }
@@ -165,6 +178,66 @@ async fn the_table_needs_no_javascript() {
         let reply = api.with(None).get(&format!("/page/{file}")).await;
         assert!(reply.status == 200 && !reply.body.is_empty(), "{file}");
     }
+}
+
+#[tokio::test]
+async fn what_came_before_the_page_was_opened_is_shown_at_once() {
+    let (daemon, api) = started().await;
+    let layout = Layout::with(&App::of("probe", "1"));
+    let served = daemon.serve("shop", &layout.file("v1")).await;
+    daemon.serve("cart", &layout.file("v1")).await;
+    for path in ["/version", "/status?code=503"] {
+        get(served, path).await.unwrap();
+    }
+    until("the failure, and something after it", async || {
+        let traffic = api.json("/apps/shop/traffic").await;
+        let steps = traffic["steps"].as_array().unwrap();
+        match steps.iter().rposition(|step| step["failed"] == 1) {
+            Some(place) if place + 1 < steps.len() => Ok(()),
+            _ => Err(traffic.to_string()),
+        }
+    })
+    .await;
+
+    // Without JavaScript.
+    let html = api.get("/").await.text().to_owned();
+    let row = |app: &str| {
+        let rest = html.split(&format!("data-app=\"{app}\"")).nth(1).unwrap();
+        rest.split("</tbody>").next().unwrap().to_owned()
+    };
+    for colour in ["--blue", "--red"] {
+        let bars = format!("<path data-colour=\"{colour}\" d=\"M");
+        assert!(row("shop").contains(&bars), "{}", row("shop"));
+    }
+    assert!(row("shop").contains("At most ") && !row("cart").contains("<svg"));
+    for path in ["/", "/?app=shop"] {
+        let html = api.get(path).await.text().to_owned();
+        for figure in ["Requests", "In flight", "Latency"] {
+            assert!(
+                html.contains(&format!("<figcaption>{figure}<")),
+                "{figure} in {html}"
+            );
+        }
+        assert!(html.contains("<path data-colour=\"--amber\" d=\"M"), "{html}");
+    }
+    assert!(!api.get("/?app=cart").await.text().contains("d=\"M"));
+
+    // With it, in a browser that has not been there before.
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", api.address)).await;
+    browser.fill("#token", TOKEN).await;
+    browser.click("button").await;
+    browser.click("[data-app=shop] th a").await;
+    until(
+        "what came in the upper half of the first plot",
+        async || match browser.run(INK).await {
+            ink if ink.as_u64().is_some_and(|ink| ink > 0) => Ok(()),
+            none => Err(none.to_string()),
+        },
+    )
+    .await;
+    // It is that of the daemon, whatever browser asks.
+    assert_eq!(browser.run("return sessionStorage.length").await, 0);
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::{Method, header};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
@@ -83,6 +85,20 @@ impl Browser {
     pub async fn resize(&self, width: u32, height: u32) {
         let size = json!({"width": width, "height": height});
         self.tell("/window/rect", size).await.expect("a size");
+    }
+
+    /// A command of Chromium's own protocol: what WebDriver has no word for.
+    pub async fn emulate(&self, command: &str, parameters: Value) {
+        let body = json!({"cmd": format!("Emulation.{command}"), "params": parameters});
+        self.tell("/goog/cdp/execute", body).await.expect("it is done");
+    }
+
+    /// What is seen, as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        let shown = json!({"cmd": "Page.captureScreenshot", "params": {}});
+        let picture = self.tell("/goog/cdp/execute", shown).await.expect("a picture");
+        let text = picture["data"].as_str().expect("a text");
+        BASE64_STANDARD.decode(text).expect("base64")
     }
 
     /// What a function's body returns in the page.

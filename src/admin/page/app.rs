@@ -4,12 +4,13 @@ use maud::{Markup, html};
 
 use super::asked::Asked;
 use super::parts::{Reader, badge, error, places, text};
-use super::traffic::Sample;
+use super::traffic::figures;
 use crate::control::AppStatus;
+use crate::metrics::Step;
 
-pub(super) fn html(id: &str, app: &AppStatus, sample: &Sample, asked: &Asked, reader: &Reader) -> Markup {
+pub(super) fn html(id: &str, app: &AppStatus, recent: &[Step], asked: &Asked, reader: &Reader) -> Markup {
     html! {
-        main #view data-traffic=(sample.json()) data-plots=(format!("app {id}")) data-app=(id) {
+        main #view data-app=(id) {
             p.back { a href=(asked.list().href()) { "← All apps" } }
             div.title {
                 h1 { (id) }
@@ -18,7 +19,7 @@ pub(super) fn html(id: &str, app: &AppStatus, sample: &Sample, asked: &Asked, re
             }
             div #trouble data-live data-state=(app.state.as_str()) { (error(app, reader)) }
             (facts(app, reader))
-            section #numbers hidden aria-label="Traffic" {}
+            section #numbers aria-label="Traffic" { (figures(recent, reader)) }
             section #history hidden { h2 { "History" } }
             section #log hidden { h2 { "Log" } }
         }

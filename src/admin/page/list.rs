@@ -6,14 +6,15 @@ use maud::{Markup, html};
 
 use super::asked::Asked;
 use super::parts::{Reader, badge, digest, error, places, text};
-use super::traffic::Sample;
+use super::traffic::{figures, rate_now, spark};
 use crate::control::{AppState, AppStatus, Status};
+use crate::metrics::Step;
 
 /// Rows at once: what a browser shows and compares without effort.
 const ROWS: usize = 100;
 /// Sites of an app that a row names.
 const SITES: usize = 2;
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 10;
 
 /// What is shown of a status.
 pub(super) struct List {
@@ -23,9 +24,17 @@ pub(super) struct List {
     /// How many have the state, too.
     found: usize,
     /// The part of them that was asked for.
-    pub(super) shown: Vec<(String, AppStatus)>,
+    pub(super) shown: Vec<Row>,
     source_read: bool,
     source_problem: Option<String>,
+}
+
+/// An app, as its row tells it.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) app: AppStatus,
+    /// What came in the last minutes.
+    pub(super) recent: Vec<Step>,
 }
 
 impl List {
@@ -44,7 +53,13 @@ impl List {
         asked.page = asked.page.min(found.len().saturating_sub(1) / ROWS);
         let shown = found.iter().skip(asked.page * ROWS).take(ROWS);
         Self {
-            shown: shown.map(|(id, app)| ((*id).clone(), (*app).clone())).collect(),
+            shown: shown
+                .map(|(id, app)| Row {
+                    id: (*id).clone(),
+                    app: (*app).clone(),
+                    recent: Vec::new(),
+                })
+                .collect(),
             found: found.len(),
             states,
             source_read: status.source_read,
@@ -53,9 +68,10 @@ impl List {
         }
     }
 
-    pub(super) fn html(&self, sample: &Sample, reader: &Reader) -> Markup {
+    /// `recent`: what came in the last minutes, for all apps.
+    pub(super) fn html(&self, recent: &[Step], reader: &Reader) -> Markup {
         html! {
-            main #view data-traffic=(sample.json()) data-plots="all" {
+            main #view {
                 div #source data-live {
                     @if let Some(problem) = &self.source_problem {
                         p.error { (problem) }
@@ -63,7 +79,7 @@ impl List {
                         p.note { "The apps' files have not been read yet." }
                     }
                 }
-                section #numbers hidden aria-label="Traffic of all apps" {}
+                section #numbers aria-label="Traffic of all apps" { (figures(recent, reader)) }
                 div.tools {
                     (self.filter())
                     (self.chips())
@@ -116,14 +132,15 @@ impl List {
                         th scope="col" { "Reference" }
                         th scope="col" { "Digest" }
                         th scope="col" { "Since" }
+                        th scope="col" { "Last minutes" }
                         th.number scope="col" { "Requests" }
                         th.number scope="col" { "Failed" }
                         th.number scope="col" { "In flight" }
                     }
                 }
-                @for (id, app) in &self.shown { (self.row(id, app, reader)) }
+                @for row in &self.shown { (self.row(row, reader)) }
                 @if self.shown.is_empty() {
-                    tbody { tr { td.nothing colspan=(COLUMNS + 1) { (self.nothing()) } } }
+                    tbody { tr { td.nothing colspan=(COLUMNS) { (self.nothing()) } } }
                 }
             }
         }
@@ -136,7 +153,7 @@ impl List {
         }
     }
 
-    fn row(&self, id: &str, app: &AppStatus, reader: &Reader) -> Markup {
+    fn row(&self, Row { id, app, recent }: &Row, reader: &Reader) -> Markup {
         let traffic = app.traffic.as_ref();
         let count =
             |count: Option<u64>| html! { @match count { Some(count) => (count), None => span.none { "–" } } };
@@ -152,14 +169,16 @@ impl List {
                     td.reference data-label="Reference" { (text(app.reference.as_deref())) }
                     td data-label="Digest" { (digest(app.digest.as_deref())) }
                     td data-label="Since" { (reader.time(&app.since)) }
-                    td.number data-label="Requests" data-requests=[traffic.map(|traffic| traffic.requests)] {
+                    td.recent { (spark(recent, reader)) }
+                    td.number data-label="Requests" {
+                        @if let Some(rate) = rate_now(recent) { small { (rate) } " " }
                         (count(traffic.map(|traffic| traffic.requests)))
                     }
                     td.number data-label="Failed" { (count(traffic.map(|traffic| traffic.failed))) }
                     td.number data-label="In flight" { (count(traffic.map(|traffic| traffic.in_flight))) }
                 }
                 @if app.error.is_some() || app.next_try.is_some() {
-                    tr.trouble { td colspan=(COLUMNS + 1) { (error(app, reader)) } }
+                    tr.trouble { td colspan=(COLUMNS) { (error(app, reader)) } }
                 }
             }
         }
@@ -206,7 +225,7 @@ mod tests {
         };
         let reader = Reader::new(&HeaderMap::new(), SystemTime::now());
         let list = List::of(&status, asked);
-        list.html(&Sample::of([].into_iter()), &reader).into_string()
+        list.html(&[], &reader).into_string()
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //!
 //! All of it is HTML that is made here, from the same [`Status`](crate::control::Status) that the API answers with. A browser
 //! without JavaScript shows it as it is; `page.js` asks for it again every other second and puts what has changed in its
-//! place, draws plots of the numbers in it, and adds what has routes of its own: commands, logs, history.
+//! place, and adds what has routes of its own: plots of the last minutes, commands, logs, history.
 //!
 //! | file | responsibility |
 //! |---|---|
 //! | `asked.rs` | which apps are shown, as the address of the page says it |
 //! | `list.rs`, `app.rs` | all apps as a table; one app |
 //! | `parts.rs` | what both are made of |
-//! | `traffic.rs` | the numbers that are plotted |
+//! | `traffic.rs` | what came in the last minutes, in pictures |
 //! | `frame.rs` | what is around them, and how to log in |
 //! | `files.rs` | what the HTML refers to |
 
@@ -33,7 +33,6 @@ use maud::Markup;
 use self::asked::Asked;
 use self::list::List;
 use self::parts::Reader;
-use self::traffic::Sample;
 use super::api::Api;
 use super::guard::LoggedIn;
 use super::routes::Group;
@@ -60,18 +59,14 @@ async fn page(
     let logged_in = logged_in.is_some();
     let Some(id) = &asked.app else {
         let mut list = List::of(&api.sources.status.borrow(), asked);
-        for (id, app) in &mut list.shown {
-            app.traffic = api
-                .sources
-                .apps
-                .get(id)
-                .map(|numbers| super::api::traffic(&numbers));
+        for row in &mut list.shown {
+            if let Some(numbers) = api.sources.apps.get(&row.id) {
+                row.app.traffic = Some(super::api::traffic(&numbers));
+                row.recent = numbers.recent();
+            }
         }
-        let sample = Sample::of(api.sources.apps.all().iter().map(|(_, numbers)| &**numbers));
-        return html(
-            StatusCode::OK,
-            frame::page("Apps", logged_in, list.html(&sample, &reader)),
-        );
+        let main = list.html(&api.sources.apps.recent(), &reader);
+        return html(StatusCode::OK, frame::page("Apps", logged_in, main));
     };
     let Some(status) = api.app(id) else {
         return html(
@@ -79,11 +74,8 @@ async fn page(
             frame::page(id, logged_in, app::missing(id)),
         );
     };
-    let sample = Sample::of(api.sources.apps.get(id).iter().map(|numbers| &**numbers));
-    html(
-        StatusCode::OK,
-        frame::page(id, logged_in, app::html(id, &status, &sample, &asked, &reader)),
-    )
+    let main = app::html(id, &status, &api.recent(id), &asked, &reader);
+    html(StatusCode::OK, frame::page(id, logged_in, main))
 }
 
 /// How to log in; `refused`: why the last attempt was in vain.

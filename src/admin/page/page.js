@@ -1,18 +1,18 @@
 // Keeps the page as it would be if it were loaded now.
 
 import { openApp } from "./app.js";
-import { Plots, rate } from "./plots.js";
+import { Plots } from "./plots.js";
 
 /** Milliseconds. */
 const EVERY = 2000;
+/** There is nothing new before that: see src/metrics/recent.rs. */
+const EVERY_STEP = 5000;
 const PATIENCE = 15000;
 const TYPING = 150;
 
 const view = document.getElementById("view");
 const connection = document.getElementById("connection");
-const plots = view.dataset.plots && new Plots(document.getElementById("numbers"), view.dataset.plots);
-/** Of each app that was shown last: how many requests, and when that was. */
-let counted = new Map();
+const numbers = document.getElementById("numbers");
 /** The request whose answer is waited for: an older one is of no use. */
 let asked = 0;
 
@@ -40,34 +40,13 @@ async function refresh() {
 }
 
 function show(page) {
-  const now = Date.now();
-  addRates(page, now);
   for (const old of document.querySelectorAll("[data-live]")) {
     const young = page.getElementById(old.id);
     if (young) {
       old.dataset.live === "rows" ? rows(old, young) : become(old, young);
     }
   }
-  const { traffic } = page.getElementById("view").dataset;
-  plots?.add(JSON.parse(traffic), now);
   view.dispatchEvent(new Event("shown"));
-}
-
-/** Adds to each count of requests how many there are a second. */
-function addRates(page, now) {
-  const counts = new Map();
-  for (const cell of page.querySelectorAll("[data-requests]")) {
-    const { app } = cell.closest("[data-app]").dataset;
-    const requests = Number(cell.dataset.requests);
-    const before = counted.get(app);
-    counts.set(app, { requests, now });
-    if (before && requests > before.requests) {
-      const perSecond = page.createElement("small");
-      perSecond.textContent = rate(((requests - before.requests) * 1000) / (now - before.now));
-      cell.prepend(perSecond, " ");
-    }
-  }
-  counted = counts;
 }
 
 /** Rows are those of the same app; the others come and go. */
@@ -136,22 +115,28 @@ function follow(form) {
 }
 
 /** What nobody looks at is not asked for. */
-async function keepUp() {
-  if (!document.hidden) {
-    await refresh();
-  }
-  setTimeout(keepUp, EVERY);
+function keepUp(look, every) {
+  const again = async () => {
+    if (!document.hidden) {
+      await look();
+    }
+    setTimeout(again, every);
+  };
+  document.addEventListener("visibilitychange", () => document.hidden || look());
+  setTimeout(again, every);
 }
 
-if (plots) {
-  plots.add(JSON.parse(view.dataset.traffic), Date.now());
+if (numbers) {
   const filter = document.getElementById("filter");
   if (filter) {
     follow(filter);
   }
-  if (view.dataset.app) {
+  const { app } = view.dataset;
+  if (app) {
     openApp(view, refresh);
   }
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
-  setTimeout(keepUp, EVERY);
+  keepUp(refresh, EVERY);
+  const plots = new Plots(numbers, app ? `/apps/${encodeURIComponent(app)}/traffic` : "/traffic");
+  plots.refresh();
+  keepUp(() => plots.refresh(), EVERY_STEP);
 }

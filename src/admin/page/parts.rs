@@ -32,6 +32,12 @@ impl Reader {
         }
     }
 
+    /// How many seconds ago that was, of which there is only the number since 1970.
+    pub(super) fn seconds_since(&self, seconds: u32) -> u64 {
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into());
+        self.now.duration_since(moment).unwrap_or_default().as_secs()
+    }
+
     /// How long ago that was, or how soon it will be.
     pub(super) fn time(&self, timestamp: &str) -> Markup {
         let text = match humantime::parse_rfc3339(timestamp) {

@@ -1,84 +1,73 @@
-// Plots of what has happened from one sample to the next.
+// Plots of what came in the last minutes, which the daemon keeps. The same figures without JavaScript are in traffic.rs.
 
 /* global uPlot */
 
-/** Seconds that a plot shows. */
-const SHOWN = 300;
 const HEIGHT = 132;
-/** Milliseconds without a sample, as while nobody looks, that are shown as a gap. */
-const GAP = 15000;
-/** Milliseconds between samples that say less than chance does. */
-const LEAST = 500;
 /** Between two lines of what there is no half of. */
 const WHOLE_STEPS = [0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
-/** A request of so many is slower than its share. */
-const MEDIAN = 0.5;
-const SLOWEST = 0.99;
 
 const FIGURES = [
   {
     title: "Requests",
     scale: short,
     lines: [
-      { name: "all", member: "requests", colour: "--blue", show: rate },
-      { name: "failed", member: "failed", colour: "--red", show: rate },
+      { name: "all", colour: "--blue", show: rate, of: ({ requests, seconds }) => requests / seconds },
+      { name: "failed", colour: "--red", show: rate, of: ({ failed, seconds }) => failed / seconds },
     ],
   },
   {
     title: "In flight",
     scale: whole,
     steps: WHOLE_STEPS,
-    lines: [{ name: "now", member: "inFlight", colour: "--violet", show: whole }],
+    lines: [{ name: "now", colour: "--violet", show: whole, of: ({ in_flight: inFlight }) => inFlight }],
   },
   {
     title: "Latency",
     scale: time,
     lines: [
-      { name: "median", member: "median", colour: "--blue", show: time },
-      { name: "p99", member: "slowest", colour: "--amber", show: time },
+      { name: "median", colour: "--blue", show: time, of: ({ median }) => median },
+      { name: "p99", colour: "--amber", show: time, of: ({ p99 }) => p99 },
     ],
   },
 ];
 
-/** The plots of one view. What they show outlives a reload. */
+/** The plots of one view. */
 export class Plots {
-  constructor(section, key) {
-    this.key = `plots of ${key}`;
-    this.points = recall(this.key);
-    this.last = null;
-    this.figures = FIGURES.map((figure) => new Figure(section, figure));
-    section.hidden = false;
+  /** `path`: where the daemon answers with what came. */
+  constructor(section, path) {
+    this.section = section;
+    this.path = path;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.figures.forEach((figure) => figure.paint());
+      this.figures?.forEach((figure) => figure.paint());
       this.draw();
     });
-    addEventListener("pagehide", () => sessionStorage.setItem(this.key, JSON.stringify(this.points)));
-    this.draw();
   }
 
-  /** `at`: milliseconds. */
-  add(sample, at) {
-    const last = this.last;
-    if (last && at - last.at < LEAST) {
-      return;
+  /** What is shown stays where there is no answer. */
+  async refresh() {
+    const answer = await fetch(this.path).catch(() => undefined);
+    if (answer?.ok) {
+      this.recent = await answer.json();
+      this.draw();
     }
-    this.last = { sample, at };
-    if (last && at - last.at > GAP) {
-      this.points.push({ at: (last.at + at) / 2000 });
-    } else if (last) {
-      this.points.push(point(last, this.last));
-    }
-    this.points = this.points.filter((point) => point.at > at / 1000 - SHOWN);
-    this.draw();
   }
 
   draw() {
-    this.figures.forEach((figure) => figure.draw(this.points));
+    if (!this.recent) {
+      return;
+    }
+    const { seconds, steps } = this.recent;
+    if (!this.figures) {
+      this.section.replaceChildren();
+      this.figures = FIGURES.map((figure) => new Figure(this.section, seconds, figure));
+    }
+    this.figures.forEach((figure) => figure.draw(steps));
   }
 }
 
 class Figure {
-  constructor(section, { title, scale, steps, lines }) {
+  constructor(section, seconds, { title, scale, steps, lines }) {
+    this.seconds = seconds;
     this.lines = lines;
     this.scale = scale;
     this.steps = steps;
@@ -116,7 +105,7 @@ class Figure {
         legend: { show: false },
         padding: [8, 10, 0, 0],
         cursor: { drag: { x: false, y: false }, y: false },
-        scales: { x: { range: span }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
+        scales: { x: { range: () => this.range() }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.15 : 1] } },
         axes: [
           { ...axis, grid: { show: false }, size: 24, space: 70, values: (_, times) => times.map(clock) },
           {
@@ -135,7 +124,7 @@ class Figure {
             fill: `color-mix(in srgb, ${colour(line.colour)} 12%, transparent)`,
             width: 1.75,
             spanGaps: false,
-            points: { show: false },
+            points: { show: false, size: 4, filter: alone },
           })),
         ],
         hooks: { setCursor: [() => this.tell()] },
@@ -145,9 +134,15 @@ class Figure {
     );
   }
 
-  draw(points) {
-    const times = points.map((point) => point.at);
-    this.plot.setData([times, ...this.lines.map(({ member }) => points.map((point) => point[member] ?? null))]);
+  /** The last minutes, whatever of them is known; by the daemon's clock. */
+  range() {
+    const end = this.plot?.data[0].at(-1) ?? Date.now() / 1000;
+    return [end - this.seconds, end];
+  }
+
+  draw(steps) {
+    const times = steps.map(({ until }) => Date.parse(until) / 1000);
+    this.plot.setData([times, ...this.lines.map(({ of }) => steps.map(of))]);
     this.tell();
   }
 
@@ -162,63 +157,18 @@ class Figure {
   }
 }
 
-/** What has happened between two samples. */
-function point(from, to) {
-  const seconds = (to.at - from.at) / 1000;
-  // Counters begin again with the process.
-  const perSecond = (member) => Math.max(0, to.sample[member] - from.sample[member]) / seconds;
-  const before = new Map(from.sample.durations.map(([bound, count]) => [bound, count]));
-  const classes = to.sample.durations.map(([bound, count]) => [
-    bound,
-    Math.max(0, count - (before.get(bound) ?? 0)),
-  ]);
-  return {
-    at: to.at / 1000,
-    requests: perSecond("requests"),
-    failed: perSecond("failed"),
-    inFlight: to.sample.in_flight,
-    median: quantile(classes, MEDIAN),
-    slowest: quantile(classes, SLOWEST),
-  };
-}
-
-/** As if durations were spread evenly in their class; seconds, `null` if there are none. */
-function quantile(classes, share) {
-  const all = classes.reduce((sum, [, count]) => sum + count, 0);
-  if (all === 0) {
-    return null;
-  }
-  let [left, low] = [share * all, 0];
-  for (const [bound, count] of classes) {
-    if (bound === null) {
-      break;
-    }
-    if (left <= count) {
-      return low + ((bound - low) * left) / count;
-    }
-    left -= count;
-    low = bound;
-  }
-  return low;
-}
-
-function recall(key) {
-  const kept = JSON.parse(sessionStorage.getItem(key) ?? "[]");
-  return kept.filter((point) => point.at > Date.now() / 1000 - SHOWN);
-}
-
-/** The last minutes, whatever of them is known. */
-function span(plot) {
-  const times = plot.data[0];
-  const end = times.length > 0 ? times[times.length - 1] : Date.now() / 1000;
-  return [end - SHOWN, end];
+/** Places of values without a neighbour, which no line leads to. */
+function alone(plot, line) {
+  const values = plot.data[line];
+  const isNone = (place) => values[place] === null || values[place] === undefined;
+  return [...values.keys()].filter((place) => !isNone(place) && isNone(place - 1) && isNone(place + 1));
 }
 
 function clock(seconds) {
   return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
-export function rate(value) {
+function rate(value) {
   return `${short(value)}/s`;
 }
 

@@ -43,12 +43,15 @@ pub(super) fn named<'t>(operation: TransformOperation<'t>, missing: &str) -> Tra
         .response_with::<404, Refused, _>(|response| response.description(missing))
 }
 
+/// No file names that app.
+pub(super) fn unknown(id: &str, asked: &Uri) -> Refused {
+    let detail = format!("no file names an app {id:?}: /status lists those that there are");
+    Refused::new(StatusCode::NOT_FOUND, detail, asked)
+}
+
 async fn app(State(api): State<Api>, AppPath(id): AppPath, asked: Uri) -> Result<Answer<AppStatus>, Refused> {
     let app = api.app(&id).map(Answer);
-    app.ok_or_else(|| {
-        let detail = format!("no file names an app {id:?}: /status lists those that there are");
-        Refused::new(StatusCode::NOT_FOUND, detail, &asked)
-    })
+    app.ok_or_else(|| unknown(&id, &asked))
 }
 
 async fn redeploy(State(api): State<Api>, AppPath(id): AppPath, asked: Uri) -> Result<Plain, Refused> {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::history::Wanted;
 use super::{Group, TOKEN, guarded};
 use crate::admin::answer::{Plain, SCHEMAS, described};
+use crate::admin::recent::RecentTraffic;
 use crate::control::{AppStatus, Drafts, History, PinnedVersion, Rehearsed, Status};
 use crate::problem::Problem;
 
@@ -39,6 +40,7 @@ fn schemas() -> Value {
     generator.subschema_for::<Status>();
     generator.subschema_for::<AppStatus>();
     generator.subschema_for::<Problem<'static>>();
+    generator.subschema_for::<RecentTraffic>();
     generator.subschema_for::<History>();
     generator.subschema_for::<PinnedVersion>();
     generator.subschema_for::<Wanted>();

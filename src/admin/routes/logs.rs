@@ -3,12 +3,12 @@
 use aide::axum::routing::get_with;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use futures::stream;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::apps::named;
+use super::apps::{named, unknown};
 use super::{Group, JSON_LINES, guarded};
 use crate::admin::answer::{AppPath, Plain, Refused, described};
 use crate::admin::api::Api;
@@ -82,11 +82,8 @@ async fn show(
             Body::from_stream(lines)
         }
         // It has not come so far as to print anything.
-        None if api.app(&id).is_some() => Body::empty(),
-        None => {
-            let detail = format!("no file names an app {id:?}: /status lists those that there are");
-            return Err(Refused::new(StatusCode::NOT_FOUND, detail, &asked));
-        }
+        None if api.names(&id) => Body::empty(),
+        None => return Err(unknown(&id, &asked)),
     };
     Ok(Plain::text(JSON_LINES, body))
 }

@@ -9,6 +9,7 @@ mod logs;
 mod metrics;
 mod plan;
 mod status;
+mod traffic;
 
 use aide::axum::ApiRouter;
 use aide::openapi::OpenApi;
@@ -46,6 +47,7 @@ impl Routes {
             health::routes()
                 .merge(status::routes())
                 .merge(apps::routes())
+                .merge(traffic::routes())
                 .merge(logs::routes())
                 .merge(history::routes())
                 .merge(backup::routes())
