@@ -13,6 +13,7 @@ use crate::support::admin::{AdminApi, address, with_token};
 use crate::support::client::Reply;
 use crate::support::guests::cache;
 use crate::support::prelude::*;
+use crate::support::registry::free_port;
 use crate::support::tls::Authority;
 use crate::support::tls_client::TlsClient;
 use crate::support::wait::until;
@@ -289,7 +290,13 @@ async fn requests_count_from_the_first_one_and_over_versions_until_the_app_is_go
     let (daemon, api) = started().await;
     let mut layout = Layout::with(&App::of("probe", "1"));
     let digest = layout.add("v2", &App::of("probe", "2"));
-    let served = daemon.serve("app", &layout.file("v1")).await;
+    let address = format!("127.0.0.1:{}", free_port());
+    let file = |tag| {
+        let mut file = layout.file(tag);
+        file["address"] = json!(address);
+        file
+    };
+    let served = daemon.serve("app", &file("v1")).await;
     counted(&api, r#"lepton_apps{state="running"}"#, 1.0).await;
     assert!(!api.get("/metrics").await.text().contains("app=\"app\""));
     assert_eq!(api.json("/apps/app").await["traffic"], Value::Null);
@@ -342,7 +349,7 @@ async fn requests_count_from_the_first_one_and_over_versions_until_the_app_is_go
     slow.abort();
     counted(&api, r#"lepton_http_requests_total{app="app",code="4xx"}"#, 2.0).await;
 
-    daemon.write_app("app", &layout.file("v2"));
+    daemon.write_app("app", &file("v2"));
     let app = daemon.wait_digest("app", &digest).await;
     get(app.address(), "/version").await.unwrap();
     counted(&api, r#"lepton_http_requests_total{app="app",code="2xx"}"#, 3.0).await;

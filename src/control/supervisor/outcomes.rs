@@ -173,6 +173,8 @@ impl<L: Launcher> Supervisor<L> {
         let run = self.next_run;
         let ended = CancellationToken::new();
         let claim = self.claims.of(&spec);
+        // Before its place is taken: that may be all that the one before has.
+        let replaces = self.apps.get(id).is_some_and(|app| app.live.is_some());
         for displaced in self.serving.add(run, id, claim) {
             self.displace(id, &displaced);
         }
@@ -227,8 +229,8 @@ impl<L: Launcher> Supervisor<L> {
             ended,
         });
         let Some(app) = self.apps.get_mut(id) else { return };
+        app.redeploys += u64::from(replaces);
         if let Some(old) = app.live.replace(live) {
-            app.redeploys += 1;
             self.retire(old);
         }
         self.end_lingering();
