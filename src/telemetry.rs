@@ -5,6 +5,7 @@
 mod form;
 mod records;
 mod requests;
+mod spin;
 mod tally;
 mod trace;
 
@@ -19,10 +20,15 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 pub use form::LogFormat;
 pub(crate) use records::record_with;
-pub(crate) use requests::{RequestTelemetry, execution, measure_with, outbound, request, routed};
+pub(crate) use requests::{RequestTelemetry, execution, outbound, request, routed};
+pub(crate) use spin::{MemoryOf, called, inferred};
 pub(crate) use tally::Tally;
 pub use trace::CurrentSpan;
 pub(crate) use trace::{is_traced, trace_with};
+
+/// The names of attributes, as in what guests tell.
+const APP: &str = "app_id";
+const COMPONENT: &str = "component_id";
 
 /// What is logged when nothing else is asked for: this program and its guests, and what others find alarming.
 pub(crate) const DEFAULT_FILTER: &str = "warn,lepton=info,guest=info";
@@ -84,6 +90,12 @@ pub fn init_for_command() {
             .unwrap_or_else(|| COMMAND_FILTER.to_owned()),
         format: LogFormat::Text,
     });
+}
+
+/// Has requests and calls measured from now on; only the first meter counts.
+pub(crate) fn measure_with(meter: &opentelemetry::metrics::Meter) {
+    requests::measure_with(meter);
+    spin::count_with(meter);
 }
 
 /// The progress bars that lines of the log are written above; `None` where standard error is no terminal.

@@ -46,6 +46,11 @@ impl CommandState {
         &self.meter
     }
 
+    /// See [`HostState::is_trial`](super::HostState::is_trial).
+    pub fn is_trial(&mut self) {
+        self.memory.is_of_trial();
+    }
+
     pub(super) fn memory(&mut self) -> &mut MemoryLimiter {
         &mut self.memory
     }

@@ -3,6 +3,7 @@
 use wasmtime::{ResourceLimiter, Result};
 
 use super::meter::Meter;
+use crate::telemetry::MemoryOf;
 
 /// Refuses growth beyond what an instance may have.
 pub(super) struct MemoryLimiter {
@@ -12,15 +13,30 @@ pub(super) struct MemoryLimiter {
     all: Option<usize>,
     have: usize,
     meter: Meter,
+    of: Option<MemoryOf>,
 }
 
 impl MemoryLimiter {
-    pub(super) fn new(one: Option<usize>, all: Option<usize>, meter: Meter) -> Self {
+    pub(super) fn new(one: Option<usize>, all: Option<usize>, meter: Meter, of: Option<MemoryOf>) -> Self {
         Self {
             one,
             all,
             have: 0,
             meter,
+            of,
+        }
+    }
+
+    /// Nobody is told how much there was: the instance is only made to see that it can be.
+    pub(super) fn is_of_trial(&mut self) {
+        self.of = None;
+    }
+}
+
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        if let Some(of) = &self.of {
+            of.used(self.have);
         }
     }
 }
@@ -51,7 +67,7 @@ mod tests {
     #[test]
     fn memories_of_an_instance_count_together() {
         let meter = Meter::new(AppShare::default(), None);
-        let mut limiter = MemoryLimiter::new(Some(300), Some(400), meter);
+        let mut limiter = MemoryLimiter::new(Some(300), Some(400), meter, None);
         let mut grow = |from, to| limiter.memory_growing(from, to, None).unwrap();
         assert!(grow(0, 200));
         assert!(grow(200, 300));

@@ -16,7 +16,7 @@ use super::meter::Meter;
 use super::parts::{Interfaces, Local};
 use super::stdio::GuestOutput;
 use crate::logs::{ComponentLog, Stream};
-use crate::telemetry::CurrentSpan;
+use crate::telemetry::{CurrentSpan, MemoryOf};
 
 /// What every instance of one component is given (`docs/contract/host-interfaces.md §7.1`).
 #[derive(Debug, Clone)]
@@ -75,7 +75,12 @@ impl Given {
         let meter = limits.meter();
         Ok(Self {
             wasi,
-            memory: MemoryLimiter::new(limits.one_memory, limits.memory, meter.clone()),
+            memory: MemoryLimiter::new(
+                limits.one_memory,
+                limits.memory,
+                meter.clone(),
+                MemoryOf::new(&settings.app, &settings.component),
+            ),
             meter,
             place,
         })
@@ -160,6 +165,11 @@ impl HostState {
     /// What the instance uses: whoever drives it has it measured.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// It is only made to see that it can be.
+    pub fn is_trial(&mut self) {
+        self.memory.is_of_trial();
     }
 
     pub(super) fn memory(&mut self) -> &mut MemoryLimiter {

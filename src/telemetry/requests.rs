@@ -10,7 +10,8 @@ use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
 use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 
-use super::trace;
+use super::spin::called;
+use super::{APP, COMPONENT, trace};
 
 /// Bounds of the buckets of durations, in seconds: those that the conventions advise.
 const SECONDS: [f64; 14] = [
@@ -18,9 +19,6 @@ const SECONDS: [f64; 14] = [
 ];
 /// What stands for methods that are not known: clients choose them.
 const OTHER_METHOD: &str = "_OTHER";
-/// As in what guests tell.
-const APP: &str = "app_id";
-const COMPONENT: &str = "component_id";
 const METHOD: &str = "http.request.method";
 const STATUS: &str = "http.response.status_code";
 
@@ -32,7 +30,7 @@ struct Metrics {
 }
 
 /// Has requests measured from now on; only the first meter counts.
-pub(crate) fn measure_with(meter: &Meter) {
+pub(super) fn measure_with(meter: &Meter) {
     let metrics = Metrics {
         duration: meter
             .f64_histogram("http.server.request.duration")
@@ -266,14 +264,15 @@ impl Drop for Outbound {
     }
 }
 
-/// A guest is called without a request: for an event, or as a command.
-pub(crate) fn execution(app: &str, component: &str) -> Option<Context> {
+/// A guest is called without a request: for an event of that kind, or as a command.
+pub(crate) fn execution(kind: &'static str, app: &Arc<str>, component: &Arc<str>) -> Option<Context> {
+    called(kind, app, component);
     let span = || {
         SpanBuilder::from_name(format!("execute_wasm_component {component}"))
             .with_kind(SpanKind::Internal)
             .with_attributes([
-                KeyValue::new(APP, app.to_owned()),
-                KeyValue::new(COMPONENT, component.to_owned()),
+                KeyValue::new(APP, app.clone()),
+                KeyValue::new(COMPONENT, component.clone()),
             ])
     };
     trace::start(span, Context::new)

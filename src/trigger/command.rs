@@ -129,7 +129,7 @@ pub fn start(app: CommandApp) -> Running<CommandOutcome> {
 /// Its arguments are its name alone; its input is empty.
 async fn run(guest: &Guest, command: &CommandGuest) -> CommandOutcome {
     let (app, component) = (&guest.settings.app, &guest.settings.component);
-    let span = telemetry::execution(app, component);
+    let span = telemetry::execution(KIND, app, component);
     let ended = command.run(guest, 0, span, |wasi| {
         wasi.arg(component);
     });

@@ -138,6 +138,7 @@ impl CommandGuest {
             Kind::Preview1(pre) => {
                 let state = CommandState::new(&guest.settings, &CurrentSpan::default(), |_| {})?;
                 let mut store = guest.runtime.command_store(state);
+                store.data_mut().is_trial();
                 let meter = store.data().meter().clone();
                 let made = pre.instantiate_async(&mut store).await.map(drop);
                 made.map_err(|error| meter.explain(error))

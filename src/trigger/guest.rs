@@ -93,6 +93,7 @@ impl Guest {
     /// Makes one instance and throws it away: what can't be instantiated must not replace what works.
     pub(crate) async fn try_instantiate(&self, pre: &InstancePre<HostState>) -> wasmtime::Result<()> {
         let mut store = self.store(0, None)?;
+        store.data_mut().is_trial();
         let meter = store.data().meter().clone();
         let made = pre.instantiate_async(&mut store).await.map(drop);
         made.map_err(|error| meter.explain(error))

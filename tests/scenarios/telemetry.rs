@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::support::client::{empty, request};
-use crate::support::doubles::{Collected, Collector};
+use crate::support::doubles::{self, Collected, Collector, Llm};
 use crate::support::prelude::*;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -302,6 +302,115 @@ async fn a_clients_trace_goes_on_through_the_request_to_who_is_asked_by_the_gues
         (&printed.trace_id, &printed.span_id),
         (&print.trace_id, &print.span_id)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_spins_hosts_count_has_the_names_that_they_have_for_it() {
+    let (collector, llm) = (Collector::start().await, Llm::start().await);
+    let mut daemon = Daemon::builder()
+        .env(
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+            format!("{}/v1/metrics", collector.url()),
+        )
+        .start()
+        .await;
+    let apis = Component::new("apis5", guest("apis5")).grant("ai_models", "llama2-chat");
+    let probe = Component::new("probe", guest("probe"));
+    let shop = App::new("in the artifact").component(apis).component(probe);
+    let mut layout = Layout::with(&shop.route("/...", "apis5").route("/version", "probe"));
+    let command = Component::new("command", guest("command"));
+    let once = App::new("once").component(command);
+    layout.add("v2", &once.trigger_of("command", json!({"component": "command"})));
+    let mut file = layout.file("v1");
+    file["runtime_config"] =
+        json!({"llm_compute": {"type": "remote_http", "url": llm.url(), "auth_token": doubles::TOKEN}});
+    let address = daemon.serve("shop", &file).await;
+    for _ in 0..2 {
+        get(address, "/version").await.unwrap();
+    }
+    let mut connection = Connection::open(address).await.unwrap();
+    let asked = json!(["infer", "llama2-chat", "say", null]).to_string();
+    let reply = connection.post("/fermyon:spin/llm@2.0.0", asked).await.unwrap();
+    assert!(reply.text().contains("llama2-chat say"), "{}", reply.text());
+    daemon.write_app("seed", &json!({"reference": layout.reference("v2")}));
+    daemon.wait_state("seed", "completed").await;
+    daemon.stop().await;
+
+    let sent = collector.collected();
+    // What has been counted by then.
+    let last = |name: &str| {
+        let metrics = sent.metrics.iter().flat_map(|batch| &batch.resource_metrics);
+        let mut metrics = metrics.flat_map(|metrics| &metrics.scope_metrics);
+        let found = metrics
+            .by_ref()
+            .flat_map(|scope| &scope.metrics)
+            .filter(|metric| metric.name == name);
+        found
+            .last()
+            .unwrap_or_else(|| panic!("{name} in {:?}", sent.metrics))
+            .clone()
+    };
+    let counted = |name: &str| {
+        let metric = last(name);
+        let Some(Data::Sum(sum)) = metric.data else {
+            panic!("{metric:?}");
+        };
+        assert!(sum.is_monotonic);
+        let mut points: Vec<_> = sum
+            .data_points
+            .iter()
+            .map(|point| {
+                let mut words: Vec<_> = point
+                    .attributes
+                    .iter()
+                    .map(|attribute| {
+                        format!(
+                            "{}={}",
+                            attribute.key,
+                            word(&point.attributes, &attribute.key).unwrap()
+                        )
+                    })
+                    .collect();
+                words.sort();
+                let Some(AsInt(count)) = point.value else {
+                    panic!("{point:?}");
+                };
+                format!("{} {count}", words.join(" "))
+            })
+            .collect();
+        points.sort();
+        points
+    };
+    assert_eq!(
+        counted("spin.request_count"),
+        [
+            "app_id=seed component_id=command trigger_type=command 1",
+            "app_id=shop component_id=apis5 trigger_type=http 1",
+            "app_id=shop component_id=probe trigger_type=http 2",
+        ]
+    );
+    assert_eq!(
+        counted("spin.llm_infer"),
+        ["app_id=shop model_name=llama2-chat 1"]
+    );
+    let memory = last("spin.component_memory_used");
+    let Some(Data::Histogram(used)) = memory.data else {
+        panic!("{memory:?}");
+    };
+    let of = |component: &str| {
+        let points = &mut used.data_points.iter();
+        points
+            .find(|point| word(&point.attributes, "component_id") == Some(component))
+            .unwrap()
+    };
+    // Instances that were only made to see that they can be had are not among them.
+    assert_eq!((of("probe").count, of("command").count), (2, 1));
+    assert!(
+        of("probe").sum.unwrap() >= f64::from(2 * 17 * 65_536),
+        "{:?}",
+        of("probe")
+    );
+    assert_eq!(memory.unit, "By");
 }
 
 #[tokio::test(flavor = "multi_thread")]

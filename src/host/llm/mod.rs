@@ -20,6 +20,7 @@ use super::context::ComponentContext;
 use super::error::InterfaceError;
 use crate::runtime::HostState;
 use crate::runtime_config::{ApiType, LlmCompute};
+use crate::telemetry;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -43,6 +44,7 @@ const DEFAULT_PARAMS: InferencingParams = InferencingParams {
 
 /// The models of one component, and who computes them.
 pub(super) struct Llm {
+    app: Arc<str>,
     models: Vec<String>,
     server: Option<(ApiType, Server)>,
     /// Held during a call: those of one app come one after the other.
@@ -67,6 +69,7 @@ impl Llm {
             }
         };
         Ok(Self {
+            app: context.app.clone(),
             models: context.metadata.ai_models.clone(),
             server,
             turn: backends.turn(context.app),
@@ -80,6 +83,7 @@ impl Llm {
         params: Option<InferencingParams>,
     ) -> Result<InferencingResult, Error> {
         let (api, server) = self.server_for(&model)?;
+        telemetry::inferred(&self.app, &model);
         let params = params.unwrap_or(DEFAULT_PARAMS);
         let _turn = self.turn.lock().await;
         match api {

@@ -35,6 +35,7 @@ fn llm(api: ApiType, url: &str) -> Llm {
     let backends = LlmBackends::default();
     let server = Server::new(&backends, url, &Secret::new("t0ken")).unwrap();
     Llm {
+        app: "app".into(),
         models: vec!["m".into()],
         server: Some((api, server)),
         turn: Arc::default(),
@@ -153,6 +154,7 @@ async fn a_server_that_is_down_is_an_error_without_its_address() {
 #[tokio::test]
 async fn models_are_checked_before_anybody_is_asked() {
     let llm = Llm {
+        app: "app".into(),
         models: vec!["m".into()],
         server: None,
         turn: Arc::default(),

@@ -55,7 +55,10 @@ impl Run {
         let pre = self.pre.clone();
         // Before 1970 there is nothing to run.
         let timestamp = u64::try_from(Utc::now().timestamp()).unwrap_or_default();
-        run(&self.guest, |store| call(pre, store, Metadata { timestamp })).await;
+        run(KIND, &self.guest, |store| {
+            call(pre, store, Metadata { timestamp })
+        })
+        .await;
     }
 }
 

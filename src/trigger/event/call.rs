@@ -22,9 +22,10 @@ pub(in crate::trigger) fn enter(life: &Life) -> Option<TaskTrackerToken> {
     (!life.drain.is_cancelled()).then_some(in_flight)
 }
 
-/// Calls a guest in a task of its own, which ends with the call or when the app is forced to stop, whoever waits for it.
+/// Calls a guest for an event of that kind in a task of its own, which ends with the call or when the app is forced to stop, whoever waits for it.
 /// Every failure is logged here; then there is no value.
 pub(in crate::trigger) async fn run<T, F>(
+    kind: &'static str,
     guest: &Arc<Guest>,
     call: impl FnOnce(Store<HostState>) -> F,
 ) -> Option<T>
@@ -33,7 +34,7 @@ where
     F: Future<Output = Called<T>> + Send + 'static,
 {
     let (app, component) = (&guest.settings.app, &guest.settings.component);
-    let span = telemetry::execution(app, component);
+    let span = telemetry::execution(kind, app, component);
     let store = match guest.store(0, span) {
         Ok(store) => store,
         Err(error) => {

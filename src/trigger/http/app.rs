@@ -20,6 +20,7 @@ use super::exchange::{ClientGuard, GuestBody};
 use super::executor::{Executor, GuestError, OnDemand, PathMatches};
 use super::headers::{self, Asked, Origin};
 use super::host;
+use super::prepare::KIND;
 use super::request_id::RequestId;
 use super::respond::{self, Info, Refusal, refuse};
 use super::router::{RouteMatch, Router};
@@ -255,6 +256,7 @@ impl HttpApp {
             let matches = matches.map(|(name, value)| (name.to_owned(), value.to_owned()));
             request.extensions_mut().insert(PathMatches(matches.collect()));
         }
+        telemetry::called(KIND, &guest.settings.app, &guest.settings.component);
         let method = request.method().clone();
         let span = request.extensions_mut().remove();
         if let Some(span) = &span {

@@ -7,6 +7,7 @@ use wasmtime::Store;
 
 use self::bindings::MqttMessageAsyncPre;
 use self::bindings::spin::mqtt_trigger3_0_0::spin_mqtt_types::{Error, Metadata};
+use super::plan::KIND;
 use crate::runtime::HostState;
 use crate::trigger::event::{Called, PrepareError, Prepared, run, try_instantiate, world_function};
 use crate::trigger::guest::Guest;
@@ -53,7 +54,10 @@ impl Handler {
     pub(super) async fn handle(&self, message: &Publish) {
         let pre = self.pre.clone();
         let (payload, topic) = (message.payload.to_vec(), message.topic.clone());
-        run(&self.guest, |store| call(pre, store, payload, Metadata { topic })).await;
+        run(KIND, &self.guest, |store| {
+            call(pre, store, payload, Metadata { topic })
+        })
+        .await;
     }
 }
 

@@ -8,6 +8,7 @@ use wasmtime::component::Component;
 use self::current::RedisMessageAsyncPre;
 use self::current::spin::redis::redis::Error as CurrentError;
 use self::old::RedisMessagePre;
+use super::plan::KIND;
 use crate::runtime::HostState;
 use crate::trigger::event::{Called, PrepareError, Prepared, run, try_instantiate};
 use crate::trigger::guest::Guest;
@@ -73,7 +74,7 @@ impl Handler {
     /// Gives a message to a new instance. Failures are logged; nothing is tried again.
     pub(super) async fn handle(&self, payload: Vec<u8>) {
         let export = self.export.clone();
-        run(&self.guest, |store| export.call(store, payload)).await;
+        run(KIND, &self.guest, |store| export.call(store, payload)).await;
     }
 }
 

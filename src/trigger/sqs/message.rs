@@ -9,6 +9,7 @@ use self::bindings::QueueMessageAsyncPre;
 use self::bindings::spin::sqs::sqs_types::{
     Error, Message, MessageAction, MessageAttribute, MessageAttributeValue,
 };
+use super::KIND;
 use crate::runtime::HostState;
 use crate::trigger::event::{Called, PrepareError, Prepared, run, try_instantiate, world_function};
 use crate::trigger::guest::Guest;
@@ -54,7 +55,7 @@ impl Handler {
     /// Gives a message to a new instance, and says whether it is done with. Failures are logged; the message stays.
     pub(super) async fn handle(&self, message: &SqsMessage) -> bool {
         let (pre, message) = (self.pre.clone(), message_of(message));
-        let action = run(&self.guest, |store| call(pre, store, message)).await;
+        let action = run(KIND, &self.guest, |store| call(pre, store, message)).await;
         matches!(action, Some(MessageAction::Delete))
     }
 }
