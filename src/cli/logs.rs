@@ -17,12 +17,17 @@ pub(super) struct GuestLogArgs {
     /// How large each file of such lines may grow, beside one that was full before it
     #[arg(long, value_name = "SIZE", default_value = "10MiB", value_parser = log_size)]
     log_size: ByteSize,
+    /// Begin each line of these files with the time at which it was printed, as in `2026-11-29T23:30:07.562Z`, which `logs` then
+    /// tells of all lines; Spin's have none
+    #[arg(long)]
+    log_times: bool,
 }
 
 impl GuestLogArgs {
     pub(super) fn settings(&self) -> GuestLogSettings {
         GuestLogSettings {
             to: self.guest_log,
+            times: self.log_times,
             size: self.log_size.as_u64(),
         }
     }
@@ -59,8 +64,11 @@ pub(super) struct LogsArgs {
     /// What was printed to standard error alone
     #[arg(long)]
     stderr: bool,
+    /// Begin each line with the time at which it was printed, where that is known
+    #[arg(short, long)]
+    times: bool,
     /// Print JSON, an object a line
-    #[arg(long)]
+    #[arg(long, conflicts_with = "times")]
     json: bool,
 }
 
@@ -83,7 +91,7 @@ impl LogsArgs {
         };
         let print = |line: LogLine| match self.json {
             true => show_json(&line),
-            false => show(&line),
+            false => show(&line, self.times),
         };
         client.logs(&self.app, &query, print).await
     }
@@ -95,7 +103,7 @@ fn show_json(line: &LogLine) -> bool {
     writeln!(std::io::stdout(), "{text}").is_ok()
 }
 
-fn show(line: &LogLine) -> bool {
+fn show(line: &LogLine, times: bool) -> bool {
     let left_out = match line.left_out {
         0 => Ok(()),
         lines => writeln!(
@@ -103,7 +111,9 @@ fn show(line: &LogLine) -> bool {
             "({lines} lines are left out: they came too fast)"
         ),
     };
-    let text = format!("{} | {}\n", line.component, line.line);
+    let time = line.time.as_ref().filter(|_| times);
+    let time = time.map_or_else(String::new, |time| format!("{time} "));
+    let text = format!("{time}{} | {}\n", line.component, line.line);
     let shown = match line.stream {
         Stream::Stdout => std::io::stdout().write_all(text.as_bytes()),
         Stream::Stderr => std::io::stderr().write_all(text.as_bytes()),

@@ -219,6 +219,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let logs = GuestLogs::start(GuestLogSettings {
             to: GuestLogTarget::Files,
+            times: false,
             size: 1 << 20,
         })
         .unwrap();

@@ -4,7 +4,8 @@
 //! (`docs/contract/runtime-config.md §2`). One thread writes them all ([`writer`]); a file is opened at its first line, closed when
 //! nothing has come for a while, and renamed to `.1` when it is full ([`rotating`]). Guests hand lines to that thread and never
 //! wait for it: what one app has waiting is bounded, and what is beyond that is lost, counted and told ([`component`]). Readers
-//! ask the thread, too, so that no line is missing between what stands in a file and what comes next ([`reading`]).
+//! ask the thread, too, so that no line is missing between what stands in a file and what comes next ([`reading`]). Lines have no
+//! times in Spin's layout; an operator may want some ([`times`]).
 
 mod component;
 mod guests;
@@ -13,6 +14,7 @@ mod reading;
 mod rotating;
 mod tail;
 mod thread;
+mod times;
 mod writer;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,8 @@ pub const MAX_LINE: usize = 8 << 10;
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLogSettings {
     pub to: GuestLogTarget,
+    /// Whether each line of a file begins with its time: see [`times`].
+    pub times: bool,
     /// Bytes of one file; as many again are in the one before it.
     pub size: u64,
 }

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -14,7 +13,7 @@ use super::component::GuestLine;
 use super::guests::Following;
 use super::rotating::older;
 use super::tail::Written;
-use super::{Stream, names};
+use super::{Stream, names, times};
 use crate::tasks;
 
 /// Lines of each file that a reader gets at most.
@@ -25,7 +24,7 @@ const FOLLOWER_CAPACITY: usize = 1024;
 /// A line that a guest has printed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogLine {
-    /// When, in RFC 3339: known of lines that were printed while somebody read.
+    /// When, in RFC 3339: known of lines that were printed while somebody read, and of all in files that have times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// The component's id; of a line from a file, as it is in the file's name.
@@ -94,10 +93,9 @@ impl Follower {
         if !self.query.wants(&line.component, line.stream) {
             return !self.is_gone();
         }
-        let time = DateTime::<Utc>::from(line.time).to_rfc3339_opts(SecondsFormat::Millis, true);
         let text = line.line.strip_suffix(b"\n").unwrap_or(&line.line);
         let sent = self.lines.try_send(LogLine {
-            time: Some(time),
+            time: Some(times::text(line.time)),
             component: line.component.to_string(),
             stream: line.stream,
             line: String::from_utf8_lossy(text).into_owned(),
@@ -116,13 +114,15 @@ impl Follower {
 pub(super) struct Stored {
     component: String,
     stream: Stream,
+    /// Whether lines begin with their times.
+    times: bool,
     /// The older one first.
     files: Vec<Written>,
 }
 
 impl Stored {
     /// Those in a directory, by their names; a directory that is not there has none.
-    pub(super) fn find(directory: &Path, query: &LogQuery) -> io::Result<Vec<Self>> {
+    pub(super) fn find(directory: &Path, query: &LogQuery, times: bool) -> io::Result<Vec<Self>> {
         let entries = match std::fs::read_dir(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -138,6 +138,7 @@ impl Stored {
                 found.push(Self {
                     component: component.to_owned(),
                     stream,
+                    times,
                     // One that is missing, or not to be read, keeps nobody from the others.
                     files: files.into_iter().flatten().collect(),
                 });
@@ -154,11 +155,15 @@ impl Stored {
         for file in self.files.iter_mut().rev() {
             let missing = count - lines.len();
             for line in file.last_lines(missing)?.into_iter().rev() {
+                let (time, text) = match self.times {
+                    true => times::split(&line),
+                    false => (None, &*line),
+                };
                 lines.push_front(LogLine {
-                    time: None,
+                    time,
                     component: self.component.clone(),
                     stream: self.stream,
-                    line: String::from_utf8_lossy(&line).into_owned(),
+                    line: String::from_utf8_lossy(text).into_owned(),
                     left_out: 0,
                 });
             }

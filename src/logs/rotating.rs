@@ -33,17 +33,19 @@ impl RotatingFile {
         })
     }
 
-    /// Writes a line whose end may be missing. When it has no place within `size` bytes, what is there becomes the older file,
-    /// in the place of the one before.
-    pub(super) fn write(&mut self, line: &[u8], size: u64) -> io::Result<()> {
+    /// Writes a line of two parts, whose end may be missing. When it has no place within `size` bytes, what is there becomes the
+    /// older file, in the place of the one before.
+    pub(super) fn write(&mut self, line: &[&[u8]; 2], size: u64) -> io::Result<()> {
         self.used = Instant::now();
-        let end: &[u8] = if line.ends_with(b"\n") { b"" } else { b"\n" };
-        let bytes = (line.len() + end.len()) as u64;
+        let [first, last] = line;
+        let end: &[u8] = if last.ends_with(b"\n") { b"" } else { b"\n" };
+        let bytes = (first.len() + last.len() + end.len()) as u64;
         if self.bytes > 0 && self.bytes + bytes > size {
             self.rotate()?;
         }
         self.bytes += bytes;
-        self.file.write_all(line)?;
+        self.file.write_all(first)?;
+        self.file.write_all(last)?;
         self.file.write_all(end)
     }
 
@@ -91,7 +93,8 @@ mod tests {
             // It goes on with the same file when it is opened again.
             let mut file = RotatingFile::open(&path).unwrap();
             for number in 0..10 {
-                file.write(format!("{round}-{number} {}", "x".repeat(10)).as_bytes(), 100)
+                let text = format!("{number} {}", "x".repeat(10));
+                file.write(&[format!("{round}-").as_bytes(), text.as_bytes()], 100)
                     .unwrap();
             }
             file.flush().unwrap();
@@ -109,7 +112,7 @@ mod tests {
         let path = directory.path().join("c_stdout.txt");
         let mut file = RotatingFile::open(&path).unwrap();
         for line in ["short\n", "a very long line\n", "short again\n"] {
-            file.write(line.as_bytes(), 12).unwrap();
+            file.write(&[b"", line.as_bytes()], 12).unwrap();
         }
         file.flush().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "short again\n");

@@ -13,7 +13,7 @@ use super::guests::App;
 use super::reading::{Follower, LogLine, LogQuery, Stored};
 use super::rotating::RotatingFile;
 use super::thread::Sink;
-use super::{GuestLogSettings, names};
+use super::{GuestLogSettings, names, times};
 
 /// Files that are open at once: each takes a descriptor, and the busiest stay open.
 const MAX_OPEN: usize = 256;
@@ -64,14 +64,19 @@ impl Writer {
     }
 
     fn try_write(&mut self, path: &Path, line: &GuestLine) -> io::Result<()> {
+        let prefix = match self.settings.times {
+            true => times::prefix(line.time),
+            false => String::new(),
+        };
+        let text = [prefix.as_bytes(), &line.line];
         if let Some((file, _)) = self.open.get_mut(path) {
-            return file.write(&line.line, self.settings.size);
+            return file.write(&text, self.settings.size);
         }
         if self.open.len() >= MAX_OPEN {
             self.close_the_idlest();
         }
         let mut file = RotatingFile::open(path)?;
-        let written = file.write(&line.line, self.settings.size);
+        let written = file.write(&text, self.settings.size);
         self.open.insert(path.to_owned(), (file, line.app.clone()));
         written
     }
@@ -101,7 +106,7 @@ impl Writer {
     fn read(&mut self, reading: Reading) {
         self.flush();
         let directory = reading.app.directory();
-        let stored = Stored::find(&directory, &reading.query);
+        let stored = Stored::find(&directory, &reading.query, self.settings.times);
         let stored = stored.unwrap_or_else(|error| {
             tell(&reading.app, &directory, &error);
             Vec::new()

@@ -85,6 +85,7 @@ impl Problem {
 /// Guests are instantiated, and what they print is nobody's.
 const NO_LOGS: GuestLogSettings = GuestLogSettings {
     to: GuestLogTarget::None,
+    times: false,
     size: 0,
 };
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -150,6 +151,67 @@ async fn a_reader_who_follows_misses_nothing_while_files_are_renamed() {
         .await;
     assert_eq!(stdout(&shown).lines().count(), more);
     assert_eq!(daemon.log_lines(&padding), [""; 0]);
+}
+
+#[tokio::test]
+async fn lines_have_times_in_the_files_where_an_operator_wants_them() {
+    const LINES: usize = 200;
+    let layout = Layout::with(&App::of("probe", "1"));
+    let daemon = Daemon::builder()
+        .arg("--log-times")
+        .arg("--log-size=8KiB")
+        .arg("--guest-log=files");
+    let mut daemon = daemon.start().await;
+    let address = daemon.serve("app", &layout.file("v1")).await;
+    let began = SystemTime::now();
+    for number in 0..LINES {
+        print(address, &format!("{number}-{}", "x".repeat(40))).await;
+    }
+    // A time that a guest prints itself is its own.
+    let own = "2001-02-03T04:05:06.789Z";
+    print(address, &format!("{own}%20own")).await;
+    let content = has(&file(&daemon, "probe_stdout.txt"), own).await;
+    assert!(content.len() <= 8 << 10, "{} bytes", content.len());
+    let older = read(&file(&daemon, "probe_stdout.txt.1"));
+    let mut last = began - Duration::from_millis(1);
+    for line in older.lines().chain(content.lines()) {
+        let (time, _) = line.split_once(' ').unwrap();
+        let time = humantime::parse_rfc3339(time).unwrap();
+        assert!(time >= last && time <= SystemTime::now(), "{line}");
+        last = time;
+    }
+
+    daemon.stop().await;
+    daemon.start_again().await;
+    daemon.address("app").await;
+    let shown = daemon
+        .command(&["logs", "app", "--stdout", "--json", "-n", "2"])
+        .await;
+    let lines: Vec<Value> = stdout(&shown)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let texts = [format!("{}-{}", LINES - 1, "x".repeat(40)), format!("{own} own")];
+    for (line, text) in lines.iter().zip(&texts) {
+        assert_eq!(line["line"], **text, "{line}");
+        assert!(content.contains(&format!("{} {text}\n", line["time"].as_str().unwrap())));
+    }
+    let shown = daemon
+        .command(&["logs", "app", "--stdout", "--times", "-n", "1"])
+        .await;
+    let expected = format!("{} probe | {own} own\n", lines[1]["time"].as_str().unwrap());
+    assert_eq!(stdout(&shown), expected);
+    let shown = daemon.command(&["logs", "app", "--stdout", "-n", "1"]).await;
+    assert_eq!(stdout(&shown), format!("probe | {own} own\n"));
+
+    // Without the option lines are what they are, and new ones have no times.
+    let daemon = Daemon::start().await;
+    let address = daemon.serve("app", &layout.file("v1")).await;
+    print(address, &format!("{own}%20own")).await;
+    let path = file(&daemon, "probe_stdout.txt");
+    assert_eq!(has(&path, own).await, format!("{own} own\n"));
+    let shown = daemon.command(&["logs", "app", "--stdout", "--times"]).await;
+    assert_eq!(stdout(&shown), format!("probe | {own} own\n"));
 }
 
 #[tokio::test]
