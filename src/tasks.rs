@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-pub use background::{Background, BackgroundTask, in_background, thread_cpu};
+pub use background::{Background, BackgroundTask, in_background, start_thread, thread_cpu};
 
 /// Spawns a task that carries its name in every log line below it.
 ///

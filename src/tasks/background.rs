@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc;
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,12 +24,15 @@ use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
     thread_native_id,
 };
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Who has waited for longer for a thread, or for the processor while it was polled, has been kept from it. Several turns long.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// How long no thread that makes way is tried then.
 const PAUSE: Duration = Duration::from_secs(1);
+/// On which what runs in the background may block. All are started at once, by a thread that does not make way, and stay.
+const BLOCKING_THREADS: usize = 8;
+const FOR_GOOD: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// What a thread does for the background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,12 @@ pub fn in_background() -> bool {
 pub struct Background(Arc<Owner>);
 
 #[derive(Debug)]
-struct Owner(Arc<Queue>);
+struct Owner {
+    queue: Arc<Queue>,
+    /// The timers and sockets of what runs here, its own tasks, and the threads on which it blocks. Threads that are started by one
+    /// that makes way do so too, for good: those of another runtime would be lost for what else it does. Only `drop` takes it.
+    runtime: Option<Runtime>,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -75,18 +84,32 @@ struct State {
 }
 
 impl Background {
-    /// As many threads as `threads` that make way. Timers, sockets and tasks of what runs there are those of the async runtime that this is
-    /// called in.
+    /// As many threads as `threads` that make way.
     ///
     /// # Errors
     /// A thread can't be started.
     pub fn start(threads: usize) -> io::Result<Self> {
-        let runtime = Handle::try_current().ok();
-        let queue = Arc::new(Queue::default());
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_keep_alive(FOR_GOOD)
+            .thread_name("background-io")
+            .enable_all()
+            .build()?;
+        let all = Arc::new(Barrier::new(BLOCKING_THREADS));
+        for _ in 0..BLOCKING_THREADS {
+            let all = all.clone();
+            // None ends, and could take the work of the next, before all are there.
+            runtime.spawn_blocking(move || all.wait());
+        }
+        let (queue, handle) = (Arc::new(Queue::default()), runtime.handle().clone());
         // Made first: where a thread fails, its drop ends the others.
-        let background = Self(Arc::new(Owner(queue.clone())));
+        let background = Self(Arc::new(Owner {
+            queue: queue.clone(),
+            runtime: Some(runtime),
+        }));
         for _ in 0..threads {
-            drive(&queue, &runtime, Role::MakesWay, |queue| {
+            drive(&queue, &handle, Role::MakesWay, |queue| {
                 give_way();
                 while let Some(runnable) = queue.next() {
                     let (started, before) = (Instant::now(), thread_cpu());
@@ -97,7 +120,7 @@ impl Background {
                 }
             })?;
         }
-        drive(&queue, &runtime, Role::Share, |queue| {
+        drive(&queue, &handle, Role::Share, |queue| {
             while let Some(runnable) = queue.neglected() {
                 runnable.run();
             }
@@ -111,7 +134,7 @@ impl Background {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let queue = self.0.0.clone();
+        let queue = self.0.queue.clone();
         let schedule = move |runnable| queue.push(runnable);
         let (runnable, task) = async_task::spawn(AssertUnwindSafe(future).catch_unwind(), schedule);
         runnable.schedule();
@@ -136,9 +159,25 @@ impl<T> Future for BackgroundTask<T> {
     }
 }
 
+/// Starts a thread that does not make way, whoever asks for it.
+///
+/// # Errors
+/// It can't be started.
+pub fn start_thread(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let start = move || thread::Builder::new().name(name.into()).spawn(work).map(drop);
+    if ROLE.get() != Role::MakesWay {
+        return start();
+    }
+    let (started, outcome) = mpsc::channel();
+    Handle::current().spawn(async move { started.send(start()) });
+    outcome
+        .recv()
+        .unwrap_or_else(|_| Err(io::Error::other("the process ends")))
+}
+
 fn drive(
     queue: &Arc<Queue>,
-    runtime: &Option<Handle>,
+    runtime: &Handle,
     role: Role,
     run: impl FnOnce(&Queue) + Send + 'static,
 ) -> io::Result<()> {
@@ -149,7 +188,7 @@ fn drive(
     };
     thread::Builder::new().name(name.into()).spawn(move || {
         ROLE.set(role);
-        let _entered = runtime.as_ref().map(Handle::enter);
+        let _entered = runtime.enter();
         run(&queue);
     })?;
     Ok(())
@@ -269,20 +308,22 @@ pub fn thread_cpu() -> Duration {
 impl Drop for Owner {
     fn drop(&mut self) {
         let waiting = {
-            let mut state = self.0.lock();
+            let mut state = self.queue.lock();
             state.ended = true;
             std::mem::take(&mut state.ready)
         };
         drop(waiting);
-        self.0.more.notify_all();
-        self.0.some.notify_all();
+        self.queue.more.notify_all();
+        self.queue.some.notify_all();
+        if let Some(runtime) = self.runtime.take() {
+            // The last handle may be dropped by a task, which must not wait for others.
+            runtime.shutdown_background();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use thread_priority::thread_schedule_policy;
 
     use super::*;
@@ -304,6 +345,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn threads_that_others_start_there_do_not_make_way() {
+        let background = Background::start(1).unwrap();
+        let started = background.spawn(async {
+            let blocking = tokio::task::spawn_blocking(makes_way).await.unwrap();
+            let task = tokio::spawn(async { makes_way() }).await.unwrap();
+            let (policy, told) = mpsc::channel();
+            start_thread("started", move || policy.send(makes_way()).unwrap()).unwrap();
+            [blocking, task, told.recv().unwrap()]
+        });
+        assert_eq!(started.await, [false; 3]);
+    }
+
+    #[tokio::test]
     async fn what_waits_for_long_is_driven_by_a_thread_that_makes_way_for_nobody() {
         let background = Background::start(1).unwrap();
         let (release, held) = mpsc::channel::<()>();
@@ -322,9 +376,9 @@ mod tests {
     #[tokio::test]
     async fn threads_that_get_no_processor_are_left_alone() {
         let background = Background::start(1).unwrap();
-        background.0.0.stall();
+        background.0.queue.stall();
         assert!(!background.spawn(async { makes_way() }).await);
-        background.0.0.lock().stalled = None;
+        background.0.queue.lock().stalled = None;
         // A busy machine may keep the thread from it once more.
         while !background.spawn(async { makes_way() }).await {}
     }

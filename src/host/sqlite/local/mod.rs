@@ -21,6 +21,7 @@ use super::connection::{Batch, Connection, Database, Error, QueryResult, Rows, V
 use super::{MAX_CONNECTIONS, TOO_MANY};
 use crate::host::state_quota::{Room, StateQuota};
 use crate::runtime::MAX_INSTANCES_OF_APP;
+use crate::tasks;
 use open::Signals;
 use queue::FileQueue;
 pub(super) use queue::FileQueues;
@@ -129,12 +130,11 @@ impl LocalConnection {
             room: self.room.clone(),
         };
         let (commands, receiver) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("sqlite".into());
-        thread
-            .spawn(move || {
-                worker::serve(&target, &receiver);
-                drop(place);
-            })
+        let serve = move || {
+            worker::serve(&target, &receiver);
+            drop(place);
+        };
+        tasks::start_thread("sqlite", serve)
             .map_err(|error| io(format_args!("no thread for a connection: {error}")))?;
         Ok(commands)
     }
