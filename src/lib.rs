@@ -38,7 +38,7 @@
 //! | task | owner | ends |
 //! |---|---|---|
 //! | the epoch clock, a thread | [`runtime::Runtime`] | with the engine |
-//! | the background: threads that drive what makes way for others; one that says that they get the processor; one that sees that they do | [`runtime::Runtime`] | with the last handle to it |
+//! | the background: threads that drive what makes way for others, one that drives what they neglect, and an async runtime for both | [`runtime::Runtime`] | with the last handle to it |
 //! | the watch, a thread; or the list | [`control::watch`], [`control::watch_list`] | when the supervisor stops listening |
 //! | the supervisor | [`control::Supervisor`] | at a shutdown, after every app |
 //! | the writer of last good versions; the writer of histories and pins | the supervisor | after all is written |
