@@ -19,8 +19,8 @@ use crate::support::wait::until;
 const HOST: &str = "one.example";
 /// Certificates that are not renewed during a scenario.
 const LONG: Duration = Duration::from_secs(90 * 24 * 3600);
-/// Certificates that are.
-const SHORT: Duration = Duration::from_secs(12);
+/// Certificates that are: after twenty seconds, and a busy machine has ten more for it.
+const SHORT: Duration = Duration::from_secs(30);
 
 /// An authority that looks at these ports, and a daemon that asks it.
 struct Stage {
@@ -175,7 +175,13 @@ async fn a_certificate_is_renewed_under_load_without_one_failed_handshake() {
         load.go_on().await;
     }
     let failures = load.stop().await;
-    assert!(failures.is_empty(), "{failures:?}\n{}", stage.daemon.logs());
+    // They may be thousands.
+    assert!(
+        failures.is_empty(),
+        "{:?}\n{}",
+        failures.first(),
+        stage.daemon.logs()
+    );
     assert!(stage.pebble.orders() >= 3);
 }
 
