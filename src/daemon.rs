@@ -26,6 +26,7 @@ use crate::admin;
 use crate::control::{self, Status, Supervisor, SupervisorSettings, WatchOptions};
 use crate::host::Host;
 use crate::logs::GuestLogs;
+use crate::memory;
 use crate::net::CertificateFiles;
 use crate::otlp::{DaemonTelemetry, Exporter};
 use crate::service::{self, ServiceManager};
@@ -52,6 +53,7 @@ pub fn main(settings: Settings) -> ExitCode {
         std::thread::available_parallelism().map_or(MIN_THREADS, |cores| cores.get().max(MIN_THREADS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
+        .on_thread_park(memory::when_idle)
         .enable_all()
         .build();
     let runtime = match runtime {

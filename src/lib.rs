@@ -27,6 +27,7 @@
 //! | [`credentials`] | a credential's name to its file | |
 //! | [`admin`] | views of the status and of what is counted, and the few commands an operator needs | how apps run |
 //! | [`logs`] | files of lines and the threads that write them; what guests print, by app and component | who prints it |
+//! | [`memory`] | what has been freed goes back to the system | who frees it |
 //! | [`metrics`] | what is counted of each app, in plain atomics | who reads it |
 //! | [`problem`] | what a refused request is answered with (RFC 9457) | |
 //! | [`errors`] | an error and its causes in one line | |
@@ -42,7 +43,7 @@
 //! | the watch, a thread; or the list | [`control::watch`], [`control::watch_list`] | when the supervisor stops listening |
 //! | the supervisor | [`control::Supervisor`] | at a shutdown, after every app |
 //! | the writer of last good versions; the writer of histories and pins | the supervisor | after all is written |
-//! | one for each running version of an app | the supervisor, by an abort handle | drained, then aborted |
+//! | one for each running version of an app that more than requests can start | the supervisor, by an abort handle | drained, then aborted |
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
 //! | the writer of the access log, a thread | [`trigger::http::AccessLog`] | at the end of the process |
 //! | the writer of what guests print, a thread | [`logs::GuestLogs`] | at the end of the process |
@@ -54,7 +55,7 @@
 //! | one that closes idle connections, for each such pool | the pool | with the pool |
 //! | one that sends telemetry, for each signal; one that adds up metrics, a thread | [`otlp::Exporter`], [`otlp::DaemonTelemetry`] | with the process |
 //! | pruning | [`launch::Pins`] | with the process |
-//! | one that lets go of code that nobody uses | [`loader::Residents`] | with the process |
+//! | one that lets go of code that nobody uses, one for the parts of apps that nobody asks | [`loader::Residents`] | with the process |
 //! | what came in the last minutes | [`metrics::Apps`] | with the process |
 //! | the admin socket and the admin address, the signals | [`daemon`] | at a shutdown |
 //! | what waits for the first outcome of every app | [`admin`] | with that |
@@ -88,6 +89,7 @@ pub mod launch;
 pub mod loader;
 pub mod logs;
 pub mod manifest;
+pub mod memory;
 pub mod metrics;
 pub mod net;
 pub mod oci;

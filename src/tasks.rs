@@ -1,6 +1,8 @@
-//! Named tasks, and the tokens that end them: lame duck, if that is wanted, then drain, then force.
+//! Named tasks, and the tokens that end them: lame duck, if that is wanted, then drain, then force; work that is done once for
+//! all who want the same.
 
 mod background;
+mod flights;
 
 use std::any::Any;
 use std::future::Future;
@@ -13,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use background::{Background, BackgroundTask, in_background, start_thread, thread_cpu};
+pub(crate) use flights::Flights;
 
 /// Spawns a task that carries its name in every log line below it.
 ///
@@ -47,11 +50,10 @@ pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     static PLACES: Semaphore = Semaphore::const_new(PLACES_ON_DISK);
     // It is never closed.
     let place = PLACES.acquire().await;
-    tokio::task::spawn_blocking(move || {
-        let _place = place;
-        work()
-    })
-    .await
+    // The place is given back here and not there: a thread is ready for the next piece of work a moment after it has done one, and
+    // whoever has the place before that gets another thread, one after the other up to hundreds of them.
+    let (done, _place) = tokio::task::spawn_blocking(move || (work(), place)).await?;
+    Ok(done)
 }
 
 /// What a panic said, as far as it said it in words.

@@ -42,15 +42,15 @@ impl Api {
     pub(super) fn add_traffic(&self, status: &mut Status) {
         for (id, numbers) in self.sources.apps.all() {
             if let Some(app) = status.apps.get_mut(&*id) {
-                app.traffic = Some(traffic(&numbers));
+                Arc::make_mut(app).traffic = Some(traffic(&numbers).into());
             }
         }
     }
 
     /// One app's status with its traffic; `None`: no file names it.
     pub(super) fn app(&self, id: &str) -> Option<AppStatus> {
-        let mut app = self.sources.status.borrow().apps.get(id)?.clone();
-        app.traffic = self.sources.apps.get(id).map(|numbers| traffic(&numbers));
+        let mut app = AppStatus::clone(self.sources.status.borrow().apps.get(id)?);
+        app.traffic = self.sources.apps.get(id).map(|numbers| traffic(&numbers).into());
         Some(app)
     }
 

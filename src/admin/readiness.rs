@@ -66,7 +66,9 @@ mod tests {
                 "the apps' files have not been read yet"
             );
             sender.send_modify(|status| {
-                status.apps.insert("app".into(), AppStatus::in_state(state));
+                status
+                    .apps
+                    .insert("app".into(), AppStatus::in_state(state).into());
                 status.source_read = true;
             });
             let start = Instant::now();

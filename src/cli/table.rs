@@ -91,7 +91,7 @@ fn state(app: &AppStatus) -> String {
 }
 
 fn pin(id: &str, app: &AppStatus) -> Option<String> {
-    let PinnedVersion { version, since, .. } = app.pinned.as_ref()?;
+    let PinnedVersion { version, since, .. } = app.pinned.as_deref()?;
     Some(format!(
         "\n\n{id}: pinned to version {version} since {since}, until its file changes or `rollback {id} --undo`"
     ))

@@ -18,18 +18,21 @@ const FIRST_PORT_DELAY: Duration = Duration::from_millis(25);
 const LONGEST_PORT_DELAY: Duration = Duration::from_secs(1);
 
 /// Growing, jittered delays, until it is reset.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff(
+    /// From the first error: most apps have none.
+    Option<Box<Delays>>,
+);
+
 #[derive(Debug)]
-pub(crate) struct Backoff {
+struct Delays {
     failure: ExponentialBackoff,
     port: ExponentialBackoff,
 }
 
 impl Backoff {
     pub(crate) fn new() -> Backoff {
-        Backoff {
-            failure: delays(FIRST_DELAY, LONGEST_DELAY),
-            port: delays(FIRST_PORT_DELAY, LONGEST_PORT_DELAY),
-        }
+        Backoff::default()
     }
 
     /// What was wrong has changed, or is over.
@@ -39,9 +42,16 @@ impl Backoff {
 
     /// How long to wait after this error.
     pub(crate) fn after(&mut self, error: &LaunchError) -> Duration {
+        let begun = || {
+            Box::new(Delays {
+                failure: delays(FIRST_DELAY, LONGEST_DELAY),
+                port: delays(FIRST_PORT_DELAY, LONGEST_PORT_DELAY),
+            })
+        };
+        let both = self.0.get_or_insert_with(begun);
         let (delays, longest) = match error.kind {
-            LaunchErrorKind::AddressInUse => (&mut self.port, LONGEST_PORT_DELAY),
-            LaunchErrorKind::Other => (&mut self.failure, LONGEST_DELAY),
+            LaunchErrorKind::AddressInUse => (&mut both.port, LONGEST_PORT_DELAY),
+            LaunchErrorKind::Other => (&mut both.failure, LONGEST_DELAY),
         };
         let delay = delays.next().unwrap_or(longest);
         delay.max(error.retry_after.unwrap_or_default().min(LONGEST_WISH))

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::meeting::Meeting;
 use crate::manifest::{Address, AppSpec};
@@ -35,13 +36,13 @@ impl Spot {
 
 /// All that an app claims, where it is sent on from included. Empty for one without an address, or on any free port: that is in nobody's way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Claim(Box<[Spot]>);
+pub(crate) struct Claim(Arc<[Spot]>);
 
 impl Claim {
     pub(crate) fn of(spec: &AppSpec) -> Claim {
-        let from = spec.tls.as_ref().and_then(|tls| tls.redirect_from.as_ref());
+        let from = spec.tls.as_deref().and_then(|tls| tls.redirect_from.as_ref());
         let addresses = [
-            (Some(&spec.address), Meeting::of(spec.tls.as_ref())),
+            (Some(&spec.address), Meeting::of(spec.tls.as_deref())),
             (from, Meeting::Plain),
         ];
         let spots = addresses.into_iter().flat_map(|(address, meeting)| {
@@ -59,14 +60,19 @@ impl Claim {
     }
 
     /// The same where the daemon has certificates for these addresses, and for those that can't be open beside one of them.
-    pub(crate) fn with_tls_at(mut self, addresses: &[Address]) -> Claim {
-        for spot in &mut self.0 {
+    pub(crate) fn with_tls_at(self, addresses: &[Address]) -> Claim {
+        if addresses.is_empty() {
+            return self;
+        }
+        let spots = self.0.iter().map(|spot| {
+            let mut spot = spot.clone();
             let secure = addresses.iter().any(|at| at.conflicts_with(&spot.address));
             if secure && !spot.meeting.is_secure() {
                 spot.meeting = Meeting::Secure { client_ca: None };
             }
-        }
-        self
+            spot
+        });
+        Claim(spots.collect())
     }
 
     /// The addresses, each once.
@@ -99,7 +105,8 @@ impl Key {
 /// Something for each address, so that what is in conflict with one is found without a look at the others.
 #[derive(Debug, Clone)]
 pub(crate) struct ByAddress<V> {
-    keys: HashMap<Key, HashMap<Address, V>>,
+    /// Boxed: half of a table is empty.
+    keys: HashMap<Key, HashMap<Address, Box<V>>>,
 }
 
 impl<V> Default for ByAddress<V> {
@@ -119,7 +126,10 @@ impl<V: Default> ByAddress<V> {
     ) -> Option<R> {
         let key = Key::of(address)?;
         let addresses = self.keys.entry(key.clone()).or_default();
-        let value = addresses.entry(address.clone()).or_default();
+        let value = match addresses.get_mut(address) {
+            Some(value) => value,
+            None => addresses.entry(address.clone()).or_default(),
+        };
         let result = change(value);
         if empty(value) {
             addresses.remove(address);
@@ -131,7 +141,10 @@ impl<V: Default> ByAddress<V> {
     }
 
     pub(crate) fn get(&self, address: &Address) -> Option<&V> {
-        self.keys.get(&Key::of(address)?)?.get(address)
+        self.keys
+            .get(&Key::of(address)?)?
+            .get(address)
+            .map(|value| &**value)
     }
 
     /// What is kept for the other addresses that can't be open beside this one.
@@ -143,6 +156,6 @@ impl<V: Default> ByAddress<V> {
             .filter(move |(other, _)| *other != address);
         others
             .filter(move |(other, _)| other.conflicts_with(address))
-            .map(|(_, value)| value)
+            .map(|(_, value)| &**value)
     }
 }

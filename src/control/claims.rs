@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::claim::{ByAddress, Claim, Spot};
+use super::few::{Few, FewKeys};
 use super::meeting::Meetings;
 use crate::manifest::{Address, AppId, AppSpec};
 use crate::net::Location;
@@ -40,8 +41,8 @@ struct Index {
 
 #[derive(Debug, Clone, Default)]
 struct AtAddress {
-    all: BTreeSet<Turn>,
-    locations: HashMap<Location, BTreeSet<Turn>>,
+    locations: FewKeys<Location, Few<Turn>>,
+    /// All of them, by how they are met.
     meetings: Meetings<Turn>,
 }
 
@@ -60,6 +61,14 @@ impl Claims {
     /// What the file of an app asks for here.
     pub(crate) fn of(&self, spec: &AppSpec) -> Claim {
         Claim::of(spec).with_tls_at(&self.tls_addresses)
+    }
+
+    /// The same claim as that of `id`, if they are equal, so that it is held once.
+    pub(crate) fn shared(&self, id: &AppId, claim: Claim) -> Claim {
+        match self.apps.get(id) {
+            Some(made) if made.claim == claim => made.claim.clone(),
+            _ => claim,
+        }
     }
 
     /// Gives up what `id` claims.
@@ -144,10 +153,14 @@ impl Index {
     fn add(&mut self, claim: &Claim, turn: &Turn) {
         for spot in claim.spots() {
             let add = |at_address: &mut AtAddress| {
-                at_address.all.insert(turn.clone());
                 at_address.meetings.add(spot, turn);
-                let turns = at_address.locations.entry(spot.location.clone()).or_default();
-                turns.insert(turn.clone())
+                match at_address.locations.get_mut(&spot.location) {
+                    Some(turns) => turns.insert(turn.clone()),
+                    None => {
+                        let first = Few::One(turn.clone());
+                        at_address.locations.insert(spot.location.clone(), first);
+                    }
+                }
             };
             self.addresses.change(&spot.address, add, |_| false);
         }
@@ -156,7 +169,6 @@ impl Index {
     fn remove(&mut self, claim: &Claim, turn: &Turn) {
         for spot in claim.spots() {
             let remove = |at_address: &mut AtAddress| {
-                at_address.all.remove(turn);
                 at_address.meetings.remove(spot, turn);
                 if let Some(turns) = at_address.locations.get_mut(&spot.location) {
                     turns.remove(turn);
@@ -171,7 +183,7 @@ impl Index {
     }
 
     /// In sets of one or more, each app perhaps in several of them.
-    fn conflicting<'a>(&'a self, claim: &Claim) -> impl Iterator<Item = &'a BTreeSet<Turn>> {
+    fn conflicting<'a>(&'a self, claim: &Claim) -> impl Iterator<Item = &'a Few<Turn>> {
         claim.spots().iter().flat_map(move |spot| {
             let same = self.addresses.get(&spot.address);
             let location = same.and_then(|at_address| at_address.locations.get(&spot.location));
@@ -179,7 +191,7 @@ impl Index {
                 .into_iter()
                 .flat_map(|at_address| at_address.meetings.against(spot));
             let beside = self.addresses.beside(&spot.address);
-            let beside = beside.map(|at_address| &at_address.all);
+            let beside = beside.flat_map(|at_address| at_address.meetings.each());
             let all = location.into_iter().chain(otherwise).chain(beside);
             all.filter(|turns| !turns.is_empty())
         })

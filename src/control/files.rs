@@ -13,7 +13,9 @@ use super::change::{AppFile, Change};
 use super::links::Links;
 use super::scan::{self, Found, Stamp};
 use super::settle::{Doubt, Patience, Settling};
+use super::shared::Shared;
 use crate::manifest::{AppId, ManifestError, parse_app};
+use crate::oci::Source;
 
 /// What was last told about a file.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ struct Known {
     stamp: Option<Stamp>,
     /// An equal stamp proves that nothing changed.
     proof: bool,
-    told: Result<Arc<str>, ManifestError>,
+    told: Result<Arc<str>, Box<ManifestError>>,
 }
 
 /// The files of one directory.
@@ -32,6 +34,7 @@ pub(crate) struct Files {
     settling: Settling,
     links: Links,
     changes: Vec<Change>,
+    references: Shared<Source>,
 }
 
 impl Files {
@@ -42,6 +45,7 @@ impl Files {
             settling: Settling::new(patience),
             links: Links::default(),
             changes: Vec::new(),
+            references: Shared::default(),
         }
     }
 
@@ -166,7 +170,10 @@ impl Files {
             self.settling.clear(name);
             return;
         }
-        let spec = parse_app(&text, &path).map(Arc::new);
+        let spec = parse_app(&text, &path).map(|mut spec| {
+            spec.reference = self.references.share(spec.reference);
+            Arc::new(spec)
+        });
         if let Err(error) = &spec
             && error.is_unfinished()
             && !believe
@@ -182,7 +189,7 @@ impl Files {
     fn tell(&mut self, name: &str, seen: Option<(Stamp, bool)>, file: AppFile) {
         self.settling.clear(name);
         let told = match (&file.spec, seen) {
-            (Err(error), None) => Err(error.clone()),
+            (Err(error), None) => Err(error.clone().into()),
             _ => Ok(Arc::clone(&file.text)),
         };
         if self.known.get(name).is_some_and(|known| known.told == told) {

@@ -89,7 +89,7 @@ impl LastGood {
         let kept = self.kept(id).await?;
         let mut spec = parse_text(&kept.text, &kept.path, id).ok()?;
         if let Some(reference) = &kept.reference {
-            spec.reference = source_of(reference, &kept.path).ok()?;
+            spec.reference = source_of(reference, &kept.path).ok()?.into();
         }
         Some((Arc::new(spec), kept.digest))
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -91,15 +92,37 @@ pub struct Running {
     pub address: String,
     /// Its route patterns.
     pub routes: Vec<String>,
-    /// The trigger task. It ends when it has been stopped and has drained, or by mistake.
-    pub task: JoinHandle<()>,
+    pub run: Run,
     /// For an app with commands: how they ended. The task goes on until it is stopped.
     pub finished: Option<oneshot::Receiver<Finished>>,
     /// Why it does not serve as its file asks although it runs; `None` as long as it does.
     pub trouble: Option<watch::Receiver<Option<String>>>,
-    /// Stops it: requests in flight have this long. The task detaches from its listener, but only if it is still the
-    /// app behind it, drains, and aborts what is left.
-    pub stop: oneshot::Sender<Duration>,
+}
+
+/// What runs of an app, and how it is stopped: it detaches from its listener, but only if it is still the app behind it,
+/// drains for the time that it is given, and aborts what is left.
+pub enum Run {
+    /// A task, which ends when it has been stopped, or by mistake.
+    Task {
+        task: JoinHandle<()>,
+        stop: oneshot::Sender<Duration>,
+    },
+    /// Nothing that could end: requests come to it from elsewhere. Thousands of apps are like that, most of them idle.
+    Passive(Box<dyn Passive>),
+}
+
+/// A run without a task. Dropped, it stops at once, and its requests with it.
+pub trait Passive: Send + Sync {
+    fn stop(self: Box<Self>, drain: Duration) -> BoxFuture<'static, ()>;
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Task { .. } => "Task",
+            Self::Passive(_) => "Passive",
+        })
+    }
 }
 
 /// A copy of an app's databases.

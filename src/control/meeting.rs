@@ -1,9 +1,10 @@
 //! How clients are met at an address, and what can't be met beside it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::claim::Spot;
+use super::few::{Few, FewKeys};
 use crate::manifest::Tls;
 use crate::net::HostPattern;
 
@@ -32,18 +33,18 @@ impl Meeting {
 /// Who is met how at one address. The work for one spot does not grow with the number of those who are met as it asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Meetings<T> {
-    plain: BTreeSet<T>,
-    secure: BTreeSet<T>,
+    plain: Few<T>,
+    secure: Few<T>,
     /// Those with TLS, by what is one handshake.
-    hosts: HashMap<Option<HostPattern>, HashMap<Meeting, BTreeSet<T>>>,
+    hosts: FewKeys<Option<HostPattern>, HashMap<Meeting, Few<T>>>,
 }
 
 impl<T> Default for Meetings<T> {
     fn default() -> Self {
         Self {
-            plain: BTreeSet::new(),
-            secure: BTreeSet::new(),
-            hosts: HashMap::new(),
+            plain: Few::default(),
+            secure: Few::default(),
+            hosts: FewKeys::default(),
         }
     }
 }
@@ -54,7 +55,12 @@ impl<T: Ord + Clone> Meetings<T> {
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
-        self.plain.iter().chain(&self.secure)
+        self.each().into_iter().flatten()
+    }
+
+    /// All of them, in two sets.
+    pub(crate) fn each(&self) -> [&Few<T>; 2] {
+        [&self.plain, &self.secure]
     }
 
     pub(crate) fn add(&mut self, spot: &Spot, who: &T) {
@@ -63,8 +69,13 @@ impl<T: Ord + Clone> Meetings<T> {
             return;
         }
         self.secure.insert(who.clone());
-        let host = self.hosts.entry(spot.location.host.clone()).or_default();
-        host.entry(spot.meeting.clone()).or_default().insert(who.clone());
+        let name = &spot.location.host;
+        if self.hosts.get(name).is_none() {
+            self.hosts.insert(name.clone(), HashMap::new());
+        }
+        if let Some(host) = self.hosts.get_mut(name) {
+            host.entry(spot.meeting.clone()).or_default().insert(who.clone());
+        }
     }
 
     /// To be called for each spot of one who goes.
@@ -84,7 +95,7 @@ impl<T: Ord + Clone> Meetings<T> {
     }
 
     /// Those who can't be met beside a spot.
-    pub(crate) fn against<'a>(&'a self, spot: &Spot) -> impl Iterator<Item = &'a BTreeSet<T>> {
+    pub(crate) fn against<'a>(&'a self, spot: &Spot) -> impl Iterator<Item = &'a Few<T>> {
         let (others, host) = match spot.meeting.is_secure() {
             false => (&self.secure, None),
             true => (&self.plain, self.hosts.get(&spot.location.host)),

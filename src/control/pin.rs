@@ -54,7 +54,7 @@ impl Pin {
     pub(crate) fn apply(&self, spec: &AppSpec, path: &Path) -> Result<AppSpec, PinError> {
         let digest = Digest::parse(&self.digest)?;
         Ok(AppSpec {
-            reference: source_of(&self.reference, path)?.pinned_to(digest),
+            reference: source_of(&self.reference, path)?.pinned_to(digest).into(),
             ..spec.clone()
         })
     }

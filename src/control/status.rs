@@ -1,6 +1,7 @@
 //! What every app is doing, for readers: the only thing that leaves the supervisor but commands.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ pub struct Status {
     /// Why the directory or list can't be read; while it stands, every app stays as it is.
     pub source_problem: Option<String>,
     /// One entry for each app file, by its id.
-    pub apps: BTreeMap<String, AppStatus>,
+    pub apps: BTreeMap<String, Arc<AppStatus>>,
 }
 
 /// One app.
@@ -23,9 +24,9 @@ pub struct AppStatus {
     /// What it is doing.
     pub state: AppState,
     /// As the file says it; `None` while no valid file has been seen.
-    pub reference: Option<String>,
+    pub reference: Option<Arc<str>>,
     /// Of what serves: `sha256:…`.
-    pub digest: Option<String>,
+    pub digest: Option<Arc<str>>,
     /// The real address of what serves, with the real port; before that, the one asked for.
     pub address: Option<String>,
     /// Which hosts and paths of the address are the app's, such as `shop.example/cart`; empty: all of them.
@@ -37,15 +38,15 @@ pub struct AppStatus {
     /// When it is tried again.
     pub next_try: Option<String>,
     /// What serves, as route patterns.
-    pub routes: Vec<String>,
+    pub routes: Arc<[String]>,
     /// It goes on with a version that served before, whatever its file's reference means.
-    pub pinned: Option<PinnedVersion>,
+    pub pinned: Option<Box<PinnedVersion>>,
     /// How often another version, or the same one anew, has taken the place of one that served, since the daemon's start.
     pub redeploys: u64,
     /// How often it ended by itself, to be started again, since the daemon's start.
     pub restarts: u64,
     /// What its clients ask of it, at the time of the answer; `None` before the first request.
-    pub traffic: Option<AppTraffic>,
+    pub traffic: Option<Box<AppTraffic>>,
 }
 
 /// What an app was rolled back to, until its file changes.
@@ -72,7 +73,7 @@ impl AppStatus {
             since: String::new(),
             error: None,
             next_try: None,
-            routes: Vec::new(),
+            routes: Arc::default(),
             pinned: None,
             redeploys: 0,
             restarts: 0,
@@ -164,26 +165,26 @@ mod tests {
             since: timestamp(SystemTime::UNIX_EPOCH),
             error: Some("why".into()),
             next_try: None,
-            routes: vec!["/...".into()],
-            pinned: Some(PinnedVersion {
+            routes: ["/...".into()].into(),
+            pinned: Some(Box::new(PinnedVersion {
                 version: 2,
                 digest: "sha256:1".into(),
                 since: timestamp(SystemTime::UNIX_EPOCH),
-            }),
+            })),
             redeploys: 1,
             restarts: 0,
-            traffic: Some(AppTraffic {
+            traffic: Some(Box::new(AppTraffic {
                 requests: 2,
                 failed: 1,
                 in_flight: 1,
                 last_request: None,
                 limits: BTreeMap::from([("rate".to_owned(), 3)]),
-            }),
+            })),
         };
         let status = Status {
             source_read: true,
             source_problem: None,
-            apps: BTreeMap::from([("a".to_owned(), app)]),
+            apps: BTreeMap::from([("a".to_owned(), app.into())]),
         };
         let json = serde_json::to_string(&status).unwrap();
         assert!(

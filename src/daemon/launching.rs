@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use super::{Directories, Settings};
 use crate::cli::Bars;
 use crate::host::{self, Host};
-use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts};
-use crate::loader::{CompileCounts, Loader};
+use crate::launch::{AppLauncher, Kinds, Parts, Pins, RecentApps, TlsParts};
+use crate::loader::{CompileCounts, Loader, Residents};
 use crate::logs::GuestLogs;
 use crate::manifest::Limits;
 use crate::metrics::Apps;
@@ -84,6 +84,8 @@ pub(super) fn launcher(
     let runtime = Runtime::new(host::link)?;
     let loader = Loader::new(&runtime, store.clone())?;
     tasks::spawn("idle code", loader.residents().clone().keep_tidy());
+    let resting = Residents::any_number();
+    tasks::spawn("idle apps", resting.clone().keep_tidy());
     let pins = Pins::new(store, directories.data.display().to_string());
     pins.keep_store_below(settings.cache_size);
     let (apps, fetches, compiles) = (
@@ -109,6 +111,8 @@ pub(super) fn launcher(
         pins,
         limits: settings.limits.clone().over(&Limits::built_in()),
         metrics: apps.clone(),
+        resting,
+        recent: RecentApps::default(),
     });
     Ok(Launching {
         launcher,

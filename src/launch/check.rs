@@ -1,5 +1,7 @@
 //! Whether an app could run, without serving it.
 
+use std::sync::Arc;
+
 use super::{AppLauncher, LaunchFailure};
 use crate::control::{LaunchError, LaunchErrorKind};
 use crate::manifest::{AppId, AppSpec};
@@ -59,7 +61,7 @@ impl AppLauncher {
     ///
     /// # Errors
     /// Why it would not start.
-    pub async fn check(&self, id: &AppId, spec: &AppSpec) -> Result<Digest, LaunchError> {
+    pub async fn check(&self, id: &AppId, spec: &Arc<AppSpec>) -> Result<Digest, LaunchError> {
         Box::pin(self.parts.try_out(id, spec))
             .await
             .map_err(LaunchError::from)

@@ -17,9 +17,9 @@ use crate::net::{ConnectionLimits, Outbound};
 use crate::runtime::{
     AppShare, InstanceLimits, InstanceSettings, MAX_INSTANCES_OF_APP, OutputRate, Overruns,
 };
-use crate::runtime_config::RuntimeConfig;
+use crate::runtime_config::{KeyValueStore, RuntimeConfig};
 use crate::trigger::PreparedComponent;
-use crate::trigger::http::{RequestLimits, RequestRate};
+use crate::trigger::http::{RateGate, RequestLimits};
 use crate::variables::Variables;
 
 /// What an app writes to.
@@ -27,6 +27,35 @@ pub(super) struct Directories {
     /// Absolute; it exists.
     pub(super) state: PathBuf,
     pub(super) logs: AppLogs,
+}
+
+/// What the limits of one version of an app are counted by, however often the rest of it is made.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    /// A place for each instance.
+    places: Arc<Semaphore>,
+    overruns: Arc<Overruns>,
+    output: Option<Arc<OutputRate>>,
+    rate: Option<Arc<RateGate>>,
+}
+
+impl Bounds {
+    pub(super) fn new(all: &Parts, id: &AppId, spec: &AppSpec) -> Self {
+        let limits = spec.limits_over(&all.limits);
+        let places = Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP));
+        let metrics = AppMetrics::new(id.shared(), &all.metrics, &places, MAX_INSTANCES_OF_APP);
+        let output = limits.log_rate.value();
+        let rate = limits.rate.value().and_then(|rate| {
+            let burst = limits.burst.value().unwrap_or_else(|| rate.a_second());
+            RateGate::new(rate.0, burst)
+        });
+        Self {
+            places,
+            overruns: Arc::new(Overruns::new(metrics)),
+            output: output.map(|bytes| Arc::new(OutputRate::new(bytes))),
+            rate: rate.map(Arc::new),
+        }
+    }
 }
 
 /// What all components of one version of an app share.
@@ -56,7 +85,6 @@ impl<'a> AppResources<'a> {
             client: shared,
             runtime,
             limits: defaults,
-            metrics,
             ..
         }: &Parts,
         id: &AppId,
@@ -68,12 +96,10 @@ impl<'a> AppResources<'a> {
             logs,
         }: Directories,
         variables: Arc<Variables>,
+        bounds: &Bounds,
     ) -> Result<Self, LaunchFailure> {
-        let limits = spec.limits.clone().over(defaults);
-        let app_id: Arc<str> = id.as_str().into();
-        let places = Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP));
-        let metrics = AppMetrics::new(app_id.clone(), metrics, &places, MAX_INSTANCES_OF_APP);
-        let overruns = Arc::new(Overruns::new(Arc::new(metrics)));
+        let limits = spec.limits_over(defaults);
+        let app_id = id.shared();
         let networking = &config.outbound_networking;
         let connections = ConnectionLimits {
             http: config
@@ -98,8 +124,8 @@ impl<'a> AppResources<'a> {
         Ok(Self {
             app: app_id,
             spec,
-            instances: instances(&limits, &config, runtime.share(), &overruns),
-            requests: requests(&limits, overruns),
+            instances: instances(&limits, &config, runtime.share(), bounds),
+            requests: requests(&limits, bounds),
             state: limits
                 .state_size
                 .value()
@@ -115,8 +141,18 @@ impl<'a> AppResources<'a> {
             state_dir,
             logs,
             variables,
-            places,
+            places: bounds.places.clone(),
         })
+    }
+
+    /// Whether all of it may be let go while nobody asks for the app, and made again: nothing of it is a state, a limit on what
+    /// outlives a request, or made from what may have changed.
+    pub(super) fn can_rest(&self) -> bool {
+        let in_memory = |store: &KeyValueStore| matches!(store, KeyValueStore::Spin { path: None });
+        self.outbound.is_unrestricted()
+            && self.config.client_tls.is_empty()
+            && self.config.variables_providers.is_empty()
+            && !self.config.key_value_stores.values().any(in_memory)
     }
 }
 
@@ -174,38 +210,27 @@ impl Parts {
     }
 }
 
-fn instances(
-    limits: &Limits,
-    config: &RuntimeConfig,
-    share: AppShare,
-    overruns: &Arc<Overruns>,
-) -> InstanceLimits {
+fn instances(limits: &Limits, config: &RuntimeConfig, share: AppShare, bounds: &Bounds) -> InstanceLimits {
     InstanceLimits {
         one_memory: config.max_instance_memory,
         memory: limits.memory.value(),
         cpu_time: limits.cpu_time.value(),
-        output: limits
-            .log_rate
-            .value()
-            .map(|bytes| Arc::new(OutputRate::new(bytes))),
+        output: bounds.output.clone(),
         share,
-        overruns: overruns.clone(),
+        overruns: bounds.overruns.clone(),
     }
 }
 
-fn requests(limits: &Limits, overruns: Arc<Overruns>) -> RequestLimits {
+fn requests(limits: &Limits, bounds: &Bounds) -> RequestLimits {
     RequestLimits {
         time: limits.request_time.value(),
         at_once: limits.requests.value(),
         queue: limits.queue.value(),
         queue_time: limits.queue_time.value(),
-        rate: limits.rate.value().map(|rate| RequestRate {
-            every: rate.0,
-            burst: limits.burst.value().unwrap_or_else(|| rate.a_second()),
-        }),
+        rate: bounds.rate.clone(),
         body: limits.body.value(),
         headers: limits.headers.value(),
-        overruns,
+        overruns: bounds.overruns.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::host::{BackupError, InterfaceError, PermissionError};
 use crate::loader::ComponentError;
 use crate::manifest::Address;
 use crate::net::TlsError;
-use crate::oci::{DigestError, OciError};
+use crate::oci::{Digest, DigestError, OciError};
 use crate::runtime_config::RuntimeConfigError;
 use crate::sandbox::NotWritable;
 use crate::trigger::http::tls;
@@ -24,6 +24,8 @@ pub enum LaunchFailure {
     Oci(#[from] OciError),
     #[error("the stored digest is not one")]
     Digest(#[source] DigestError),
+    #[error("the locked app {0} is no longer in the store")]
+    Gone(Digest),
     #[error(transparent)]
     App(#[from] AppError),
     #[error(transparent)]

@@ -4,8 +4,11 @@
 //! prepare   Reference ▶ Digest ▶ stored content ▶ LockedApp ▶ LoadedApp      slow, fallible, touches no port
 //! activate  Listener(address) + LoadedApp ▶ RunningApp                       fast, atomic
 //! ```
+//!
+//! What requests need of an app that nothing else starts is let go while nobody asks for it; its `blueprint.rs` makes it again.
 
 mod backup;
+mod blueprint;
 mod check;
 mod clients;
 mod components;
@@ -17,7 +20,9 @@ mod triggers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+pub use blueprint::RecentApps;
 pub use check::{LocalProblem, local_problems};
 pub use error::LaunchFailure;
 pub use pins::Pins;
@@ -25,11 +30,16 @@ pub use pipe::PreparedApp;
 pub use tls::TlsParts;
 pub use triggers::Kinds;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use pins::Pinned;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::control::{Backup, LaunchError, Launcher, Preparation, ResolvedAddress, Running, Version};
+use crate::control::{
+    Backup, LaunchError, Launcher, Passive, Preparation, ResolvedAddress, Run, Running, Version,
+};
 use crate::host::Host;
-use crate::loader::Loader;
+use crate::loader::{Loader, Residents};
 use crate::logs::GuestLogs;
 use crate::manifest::{AppId, AppSpec, Limits};
 use crate::metrics::Apps;
@@ -39,7 +49,7 @@ use crate::runtime::Runtime;
 use crate::runtime_config::RuntimeConfig;
 use crate::sandbox::Writable;
 use crate::tasks;
-use crate::trigger::http::Listeners;
+use crate::trigger::http::{HttpRun, Listeners};
 
 /// What the status shows for an app that listens to no address.
 const NO_ADDRESS: &str = "-";
@@ -75,6 +85,9 @@ pub struct Parts {
     pub limits: Limits,
     /// Where each app's requests are counted.
     pub metrics: Apps,
+    /// Apps that are asked for, and rest when they are not.
+    pub resting: Residents,
+    pub recent: RecentApps,
 }
 
 impl AppLauncher {
@@ -82,6 +95,23 @@ impl AppLauncher {
         Self {
             parts: Arc::new(parts),
         }
+    }
+}
+
+/// An app that requests alone start, and what it keeps in the store.
+struct PassiveApp {
+    http: HttpRun,
+    pinned: Pinned,
+}
+
+impl Passive for PassiveApp {
+    fn stop(self: Box<Self>, drain: Duration) -> BoxFuture<'static, ()> {
+        let Self { http, pinned } = *self;
+        async move {
+            http.stop(drain).await;
+            drop(pinned);
+        }
+        .boxed()
     }
 }
 
@@ -139,14 +169,14 @@ impl Launcher for AppLauncher {
         done: bool,
     ) -> Result<Running, LaunchError> {
         let PreparedApp {
-            triggers,
+            mut triggers,
             tls,
             digest,
             once,
             pins,
             lease,
         } = prepared;
-        let routes = triggers.routes();
+        let routes = triggers.take_routes();
         let started = triggers
             .start(&self.parts, address, &spec.site, tls, done)
             .await?;
@@ -185,22 +215,25 @@ impl Launcher for AppLauncher {
             None => NO_ADDRESS.into(),
         };
         let trouble = started.http.as_ref().and_then(|http| http.trouble.clone());
-        let (triggers, stop, finished) = started.run(once);
-        let all_pins = self.parts.pins.clone();
-        let task = tasks::spawn("app", async move {
-            let pinned = tasks::on_disk(move || all_pins.add(&id, pins)).await;
-            drop(lease);
-            triggers.await;
-            drop(pinned);
-        });
+        let pinned = self.parts.pins.hold(id, pins, lease);
+        let (run, finished) = match started.only_http(once) {
+            Ok(http) => (Run::Passive(Box::new(PassiveApp { http, pinned })), None),
+            Err(started) => {
+                let (triggers, stop, finished) = started.run(once);
+                let task = tasks::spawn("app", async move {
+                    triggers.await;
+                    drop(pinned);
+                });
+                (Run::Task { task, stop }, finished)
+            }
+        };
         Ok(Running {
             digest: digest.to_string(),
             address,
             routes: served,
-            task,
+            run,
             finished,
             trouble,
-            stop,
         })
     }
 

@@ -1,13 +1,13 @@
 //! What of the store each app needs, so that pruning leaves it alone.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use crate::control::AppId;
-use crate::oci::{Pin, Store};
+use crate::oci::{Looked, Pin, Store};
 use crate::tasks;
 
 /// When pruning is tried again while somebody adds content.
@@ -41,6 +41,9 @@ pub(super) struct VersionPins {
     app: AppId,
     items: Arc<Vec<Pin>>,
 }
+
+/// Keeps one version's pins, which are written meanwhile.
+pub(super) type Pinned = Arc<OnceLock<VersionPins>>;
 
 impl Pins {
     /// `owner` tells this daemon's pins from those of others on the same store.
@@ -91,6 +94,21 @@ impl Pins {
                 }
             }
         });
+    }
+
+    /// Pins what a version needs, soon. Its lease lasts until then.
+    pub(super) fn hold(&self, app: AppId, items: Vec<Pin>, lease: Arc<Looked>) -> Pinned {
+        let pinned = Pinned::default();
+        let (pins, slot) = (self.clone(), pinned.clone());
+        tasks::spawn("pin", async move {
+            // A panic has been logged.
+            if let Ok(pins) = tasks::on_disk(move || pins.add(&app, items)).await {
+                // Nobody else sets it. If the version has ended meanwhile, this ends its pins.
+                let _ = slot.set(pins);
+            }
+            drop(lease);
+        });
+        pinned
     }
 
     /// Pins what a version needs. Blocks on the disk.

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::components::{AppResources, Directories};
+use super::blueprint::{self, Blueprint, Content};
+use super::components::{AppResources, Bounds, Directories};
 use super::triggers::{Plans, PreparedTriggers};
 use super::{LaunchFailure, Parts};
 use crate::app::LockedApp;
 use crate::control::{AppId, Version};
 use crate::logs;
 use crate::manifest::{Address, AppSpec, HealthCheck};
-use crate::oci::{AppConfig, Digest, Lease, OciError, Pin};
+use crate::oci::{AppConfig, Digest, Looked, OciError, Pin};
 use crate::runtime_config::{RuntimeConfig, RuntimeConfigError, RuntimeConfigSource};
 use crate::tasks;
-use crate::trigger::AppInput;
-use crate::trigger::http::ListenAddress;
 use crate::trigger::http::tls::EndpointTls;
+use crate::trigger::http::{ListenAddress, Rest};
 use crate::variables::{Declared, Environment, Provider, Values, Variables, configured_providers};
 
 /// Below the state directory, as Spin has it.
@@ -32,7 +32,7 @@ pub struct PreparedApp {
     pub(super) once: bool,
     pub(super) pins: Vec<Pin>,
     /// Keeps it from being pruned until it is pinned.
-    pub(super) lease: Lease,
+    pub(super) lease: Arc<Looked>,
 }
 
 /// What a reference means, and whether anybody was asked.
@@ -45,6 +45,8 @@ pub(super) struct Resolved {
 struct Given<'a> {
     /// Paths of stores are resolved.
     config: RuntimeConfig,
+    /// The app's own part of it, if that is in a file.
+    own: Option<Arc<RuntimeConfig>>,
     directories: Directories,
     /// What it has to answer before it is fit to serve.
     health: Option<&'a HealthCheck>,
@@ -77,35 +79,27 @@ impl Parts {
     /// A registry is not waited for when it is known what the reference meant; what is on this machine is asked first, and
     /// remembered all the same.
     async fn stored_or_fresh(&self, id: &AppId, spec: &AppSpec) -> Result<Resolved, LaunchFailure> {
-        let stored = self.stored(spec).await;
-        match stored {
-            Some(digest) if spec.reference.is_remote() || spec.reference.is_pinned() => {
-                tracing::info!(app = id.as_str(), %digest, "starting from the stored digest");
-                Ok(Resolved {
-                    digest,
-                    from_memory: !spec.reference.is_pinned(),
-                })
-            }
-            stored => match (self.resolve(spec).await, stored) {
-                (Ok(digest), _) => Ok(Resolved {
-                    digest,
-                    from_memory: false,
-                }),
-                (Err(error), Some(digest)) => {
-                    tracing::warn!(
-                        app = id.as_str(),
-                        %digest,
-                        error = &error as &dyn std::error::Error,
-                        "starting from the stored digest"
-                    );
-                    Ok(Resolved {
-                        digest,
-                        from_memory: true,
-                    })
-                }
-                (Err(error), None) => Err(error.into()),
-            },
+        let known = |digest, from_memory| Resolved { digest, from_memory };
+        if (spec.reference.is_remote() || spec.reference.is_pinned())
+            && let Some(digest) = self.stored(spec).await
+        {
+            tracing::info!(app = id.as_str(), %digest, "starting from the stored digest");
+            return Ok(known(digest, !spec.reference.is_pinned()));
         }
+        let error = match self.resolve(spec).await {
+            Ok(digest) => return Ok(known(digest, false)),
+            Err(error) => error,
+        };
+        let Some(digest) = self.stored(spec).await else {
+            return Err(error.into());
+        };
+        tracing::warn!(
+            app = id.as_str(),
+            %digest,
+            error = &error as &dyn std::error::Error,
+            "starting from the stored digest"
+        );
+        Ok(known(digest, true))
     }
 
     async fn stored(&self, spec: &AppSpec) -> Option<Digest> {
@@ -136,12 +130,15 @@ impl Parts {
     /// Everything but the port. Its steps are boxed: thousands of apps may be prepared at once, and each is as large as the step
     /// that it is at.
     pub(super) async fn prepare(
-        &self,
+        self: &Arc<Self>,
         id: &AppId,
-        spec: &AppSpec,
+        spec: &Arc<AppSpec>,
         digest: Digest,
     ) -> Result<PreparedApp, LaunchFailure> {
-        let mut config = self.runtime_config(spec).await?;
+        let own = self.own_runtime_config(spec).await?;
+        let in_file = matches!(spec.runtime_config, Some(RuntimeConfigSource::File(_)));
+        let kept = in_file.then(|| Arc::new(own.clone()));
+        let mut config = own.over(&self.runtime_config);
         let state_dir = self.make_state_dir(spec, &config).await?;
         config.resolve_store_paths(&state_dir);
         for file in config.files() {
@@ -158,13 +155,18 @@ impl Parts {
                 state: state_dir,
             },
             config,
-            health: spec.health.as_ref(),
+            own: kept,
+            health: spec.health.as_deref(),
         };
         self.prepare_with(id, spec, digest, given).await
     }
 
     /// Whether the app could run: everything but the port, its own directory and its health. Gives the digest.
-    pub(super) async fn try_out(&self, id: &AppId, spec: &AppSpec) -> Result<Digest, LaunchFailure> {
+    pub(super) async fn try_out(
+        self: &Arc<Self>,
+        id: &AppId,
+        spec: &Arc<AppSpec>,
+    ) -> Result<Digest, LaunchFailure> {
         let mut config = self.runtime_config(spec).await?;
         config.resolve_store_paths(&self.state_root);
         let digest = Box::pin(self.puller.resolve(&spec.reference)).await?;
@@ -175,6 +177,7 @@ impl Parts {
                 state: self.state_root.clone(),
             },
             config,
+            own: None,
             health: None,
         };
         self.prepare_with(id, spec, digest, given).await?;
@@ -182,22 +185,29 @@ impl Parts {
     }
 
     async fn prepare_with(
-        &self,
+        self: &Arc<Self>,
         id: &AppId,
-        spec: &AppSpec,
+        spec: &Arc<AppSpec>,
         digest: Digest,
         given: Given<'_>,
     ) -> Result<PreparedApp, LaunchFailure> {
         let Given {
             config,
+            own,
             directories,
             health,
         } = given;
         let artifact = Box::pin(self.puller.pull(&spec.reference, &digest)).await?;
-        let app = match &artifact.config {
-            AppConfig::Locked(json) => LockedApp::parse(json)?,
-            AppConfig::PlainWasm { digest, name } => LockedApp::plain_wasm(name, digest),
+        let (content, app) = match &artifact.config {
+            AppConfig::Locked { digest, json } => (Content::Locked(*digest), LockedApp::parse(json)?),
+            AppConfig::PlainWasm { digest, name } => {
+                let app = LockedApp::plain_wasm(name, digest);
+                let (digest, name) = (*digest, name.as_str().into());
+                (Content::PlainWasm { digest, name }, app)
+            }
         };
+        let app = Arc::new(app);
+        self.recent.put(&content, &app);
         let plans = Plans::new(&self.kinds, &app, spec)?;
         if plans.has_http() && spec.address == Address::Absent {
             return Err(LaunchFailure::NoAddress);
@@ -210,9 +220,20 @@ impl Parts {
             false => None,
         };
         let once = plans.has_command();
-        let variables = Arc::new(self.variables(id, spec, &app, &config)?);
+        warn_of_unknown_variables(id, spec, &app);
+        let variables = Arc::new(self.variables(spec, &app, &config)?);
         Box::pin(variables.check_required()).await?;
-        let resources = AppResources::new(self, id, &app, spec, config, directories, variables.clone());
+        let (bounds, logs) = (Bounds::new(self, id, spec), directories.logs.clone());
+        let resources = AppResources::new(
+            self,
+            id,
+            &app,
+            spec,
+            config,
+            directories,
+            variables.clone(),
+            &bounds,
+        );
         let resources = Box::pin(resources).await?;
         let mut pins: Vec<Pin> = artifact.blobs.iter().map(Pin::from).collect();
         let mut components = BTreeMap::new();
@@ -221,16 +242,23 @@ impl Parts {
             pins.extend(prepared.loaded.pins.iter().cloned());
             components.insert(component.id.clone(), prepared);
         }
-        let input = AppInput {
-            id: id.as_str().into(),
-            digest: digest.to_string(),
-            app: &app,
-            components: &components,
-            variables,
-            requests: resources.requests.clone(),
+        let input = blueprint::input(id, &digest, &app, &components, variables, &resources);
+        let blueprint = Blueprint {
+            all: self.clone(),
+            id: id.clone(),
+            spec: spec.clone(),
+            digest,
+            content,
+            own,
+            logs,
+            bounds,
         };
+        let rest = resources.can_rest().then(|| Rest {
+            make: Box::new(blueprint),
+            residents: self.resting.clone(),
+        });
         Ok(PreparedApp {
-            triggers: Box::pin(plans.prepare(self, &input, health)).await?,
+            triggers: Box::pin(plans.prepare(self, &input, rest, health)).await?,
             tls,
             digest,
             once,
@@ -242,12 +270,15 @@ impl Parts {
     /// The app's own over the daemon's. Paths of stores are relative still, to the app's state directory, unless a file of
     /// the app's own names them.
     pub(super) async fn runtime_config(&self, spec: &AppSpec) -> Result<RuntimeConfig, LaunchFailure> {
-        let own = match spec.runtime_config.clone() {
+        Ok(self.own_runtime_config(spec).await?.over(&self.runtime_config))
+    }
+
+    async fn own_runtime_config(&self, spec: &AppSpec) -> Result<RuntimeConfig, LaunchFailure> {
+        Ok(match spec.runtime_config.clone() {
             None => RuntimeConfig::default(),
             Some(RuntimeConfigSource::Inline(config)) => *config,
             Some(RuntimeConfigSource::File(file)) => read_config(file).await?,
-        };
-        Ok(own.over(&self.runtime_config))
+        })
     }
 
     /// The app file's `state_dir`, unless the app's own runtime configuration names another.
@@ -265,6 +296,16 @@ impl Parts {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
         std::path::absolute(&path).map_err(error)
+    }
+
+    /// The state directory, which need not exist.
+    pub(super) fn absolute_state_dir(
+        &self,
+        spec: &AppSpec,
+        config: &RuntimeConfig,
+    ) -> Result<PathBuf, LaunchFailure> {
+        let path = self.state_dir(spec, config);
+        std::path::absolute(&path).map_err(|source| LaunchFailure::StateDir { path, source })
     }
 
     pub(super) fn state_dir(&self, spec: &AppSpec, config: &RuntimeConfig) -> PathBuf {
@@ -293,24 +334,12 @@ impl Parts {
         }
     }
 
-    fn variables(
+    pub(super) fn variables(
         &self,
-        id: &AppId,
         spec: &AppSpec,
         app: &LockedApp,
         config: &RuntimeConfig,
     ) -> Result<Variables, LaunchFailure> {
-        for name in spec
-            .variables
-            .keys()
-            .filter(|name| !app.variables.contains_key(*name))
-        {
-            tracing::warn!(
-                app = id.as_str(),
-                variable = name,
-                "the app file gives a value for a variable that the app does not have"
-            );
-        }
         let declared = app.variables.iter().map(|(name, variable)| {
             (
                 name.clone(),
@@ -325,6 +354,17 @@ impl Parts {
             providers.push(Box::new(Environment::default()));
         }
         Ok(Variables::new(declared.collect(), providers))
+    }
+}
+
+fn warn_of_unknown_variables(id: &AppId, spec: &AppSpec, app: &LockedApp) {
+    let given = spec.variables.keys();
+    for name in given.filter(|name| !app.variables.contains_key(*name)) {
+        tracing::warn!(
+            app = id.as_str(),
+            variable = name,
+            "the app file gives a value for a variable that the app does not have"
+        );
     }
 }
 

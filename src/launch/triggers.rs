@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -20,7 +19,7 @@ use crate::tasks;
 use crate::trigger::command::{self, CommandApp, CommandOutcome, CommandPlan};
 use crate::trigger::cron::CronShared;
 use crate::trigger::http::tls::EndpointTls;
-use crate::trigger::http::{self, HttpApp, HttpPlan, ListenAddress, RunningHttp};
+use crate::trigger::http::{self, HttpPlan, HttpRun, ListenAddress, PreparedHttp, Rest, RunningHttp};
 use crate::trigger::mqtt::MqttShared;
 use crate::trigger::redis::RedisShared;
 use crate::trigger::sqs::SqsShared;
@@ -40,7 +39,7 @@ pub(super) struct Plans {
 
 /// Triggers that only need to be started.
 pub(super) struct PreparedTriggers {
-    http: Option<Arc<HttpApp>>,
+    http: Option<PreparedHttp>,
     events: Vec<StartEvents>,
     command: Option<CommandApp>,
 }
@@ -131,11 +130,14 @@ impl Plans {
         self,
         parts: &Parts,
         input: &AppInput<'_>,
+        rest: Option<Rest>,
         health: Option<&HealthCheck>,
     ) -> Result<PreparedTriggers, LaunchFailure> {
         let runtime = &parts.runtime;
+        // What other triggers start is there all the time.
+        let rest = rest.filter(|_| self.events.is_empty() && self.command.is_none());
         let http = match self.http {
-            Some(plan) => Some(http::prepare(runtime, plan, input).await?),
+            Some(plan) => Some(http::prepare(runtime, plan, input, rest).await?),
             None => None,
         };
         let mut events = Vec::new();
@@ -146,8 +148,8 @@ impl Plans {
             Some(plan) => Some(command::prepare(runtime, plan, input).await?),
             None => None,
         };
-        if let (Some(check), Some(app)) = (health, &http) {
-            app.becomes_healthy(&check.path, check.timeout).await?;
+        if let (Some(check), Some(http)) = (health, &http) {
+            http.app.becomes_healthy(&check.path, check.timeout).await?;
         }
         Ok(PreparedTriggers {
             http,
@@ -159,8 +161,11 @@ impl Plans {
 
 impl PreparedTriggers {
     /// The app's routes, for people.
-    pub(super) fn routes(&self) -> Vec<http::RouteSummary> {
-        self.http.as_ref().map(|app| app.routes()).unwrap_or_default()
+    pub(super) fn take_routes(&mut self) -> Vec<http::RouteSummary> {
+        self.http
+            .as_mut()
+            .map(|http| std::mem::take(&mut http.routes))
+            .unwrap_or_default()
     }
 
     /// HTTP first: only its port may be refused, and then nothing else has been started. `done`: the command has completed
@@ -174,7 +179,7 @@ impl PreparedTriggers {
         done: bool,
     ) -> Result<Started, LaunchFailure> {
         let http = match self.http {
-            Some(app) => {
+            Some(PreparedHttp { app, .. }) => {
                 let address = match address {
                     ResolvedAddress::Tcp(address) => ListenAddress::Tcp(address),
                     ResolvedAddress::Unix(path) => ListenAddress::Unix(path),
@@ -193,6 +198,14 @@ impl PreparedTriggers {
 }
 
 impl Started {
+    /// What runs, if that is nothing but HTTP. `once`: the app has a command.
+    pub(super) fn only_http(self, once: bool) -> Result<HttpRun, Self> {
+        match self.http {
+            Some(http) if !once && self.events.is_empty() && self.command.is_none() => Ok(http.run),
+            http => Err(Self { http, ..self }),
+        }
+    }
+
     /// One run of all of them, and what stops them: see [`Running`](crate::control::Running). `once`: the app has a
     /// command, and this tells how it ended.
     pub(super) fn run(
@@ -205,8 +218,9 @@ impl Started {
     ) {
         let whole = self.http.is_none() && self.events.is_empty();
         let http = self.http.map(|http| {
-            let run = AssertUnwindSafe(http.run).catch_unwind();
-            (run.boxed(), http.stop)
+            let (stop, stopped) = oneshot::channel::<Duration>();
+            let run = async move { http.run.stop(stopped.await.unwrap_or_default()).await };
+            (AssertUnwindSafe(run).catch_unwind().boxed(), stop)
         });
         let events = self.events.into_iter();
         let events = events.map(|events| (of_task(events.task), events.stop));

@@ -7,17 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
+use tokio::runtime::Handle;
+
+use crate::{memory, tasks};
 
 /// How long code stays mapped after its last use: mapping it again takes less than a millisecond.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(5);
 /// How often idle ones are looked for.
-const SWEEP: Duration = Duration::from_secs(5);
+const SWEEP: Duration = Duration::from_secs(2);
+/// So many have left that their memory is given back although others are leaving still.
+const MANY: usize = 1024;
 /// One descriptor in this many is for mapped code: the others are for sockets.
 const DESCRIPTORS_EACH: usize = 3;
 /// One mapping in this many: code has a few, and instances have the others.
 const MAPPINGS_EACH: usize = 8;
 /// The kernel's default for a process's mappings.
 const DEFAULT_MAX_MAPPINGS: usize = 65_530;
+/// So many are few.
+const FEW: usize = 256;
 /// Of so many, the one that has not been used for the longest time makes room for another.
 const SAMPLE: usize = 8;
 
@@ -55,6 +62,16 @@ impl Default for Residents {
 }
 
 impl Residents {
+    /// For what costs nothing but memory.
+    pub fn any_number() -> Self {
+        Self::at_most(usize::MAX)
+    }
+
+    /// Whether they are so few that one more is no matter.
+    pub fn are_few(&self) -> bool {
+        self.lock().residents.len() < FEW
+    }
+
     fn at_most(most: usize) -> Self {
         Self {
             shared: Arc::default(),
@@ -80,14 +97,21 @@ impl Residents {
 
     /// Has idle ones leave, for ever.
     pub async fn keep_tidy(self) {
+        let mut left = 0;
         loop {
             tokio::time::sleep(SWEEP).await;
             let leaving = self.take_idle(IDLE);
-            if leaving.is_empty() {
-                continue;
+            let quiet = leaving.is_empty();
+            if !quiet {
+                left += leaving.len();
+                // Unmapping takes the kernel a while. A panic has been logged.
+                let _ =
+                    tokio::task::spawn_blocking(move || leaving.iter().for_each(|idle| idle.leave())).await;
             }
-            // Unmapping takes the kernel a while. A panic has been logged.
-            let _ = tokio::task::spawn_blocking(move || leaving.iter().for_each(|idle| idle.leave())).await;
+            if left > 0 && (quiet || left >= MANY) {
+                left = 0;
+                give_back().await;
+            }
         }
     }
 
@@ -107,6 +131,16 @@ impl Residents {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has all threads give back what is free.
+async fn give_back() {
+    // A panic has been logged.
+    let _ = tokio::task::spawn_blocking(memory::give_back).await;
+    // Those that sleep have to wake up for it.
+    for _ in 0..2 * Handle::current().metrics().num_workers() {
+        tasks::spawn("wake up", tokio::task::yield_now());
     }
 }
 

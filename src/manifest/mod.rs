@@ -73,6 +73,11 @@ impl AppId {
         AppId::new(&file.file_stem().unwrap_or_default().to_string_lossy())
     }
 
+    /// The name, for those who keep it.
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
+
     /// The bare name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -88,14 +93,14 @@ impl fmt::Display for AppId {
 /// What one app file asks for. Equal specs need no redeploy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppSpec {
-    /// Where the artifact comes from.
-    pub reference: Source,
+    /// Where the artifact comes from; shared by apps of one artifact.
+    pub reference: Arc<Source>,
     /// Where it is served.
     pub address: Address,
     /// Which hosts and paths of the address are its own.
     pub site: Site,
     /// What a new version has to answer before it takes its place.
-    pub health: Option<HealthCheck>,
+    pub health: Option<Box<HealthCheck>>,
     /// As written, or the app's id; relative to the state root.
     pub state_dir: PathBuf,
     /// Values for the app's variables.
@@ -112,10 +117,20 @@ pub struct AppSpec {
     pub runtime_config: Option<RuntimeConfigSource>,
     /// Of its cron triggers' schedules; `None`: UTC.
     pub timezone: Option<chrono_tz::Tz>,
-    /// What it may use; over the daemon's.
-    pub limits: Limits,
+    /// What it may use; over the daemon's. `None`: the file says nothing.
+    pub limits: Option<Box<Limits>>,
     /// How it is met by TLS; `None`: by plain http, or as the daemon's options say for its address.
-    pub tls: Option<Tls>,
+    pub tls: Option<Box<Tls>>,
+}
+
+impl AppSpec {
+    /// What it may use, where these are the daemon's limits.
+    pub fn limits_over(&self, daemon: &Limits) -> Limits {
+        match &self.limits {
+            Some(own) => Limits::clone(own).over(daemon),
+            None => daemon.clone(),
+        }
+    }
 }
 
 /// When a reference that may move (a tag, an image layout) is resolved again.

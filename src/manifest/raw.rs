@@ -81,10 +81,10 @@ impl<'de> Visitor<'de> for App<'_> {
                 .map_err(M::Error::custom)?;
         }
         Ok(AppSpec {
-            reference: members.reference.ok_or_else(missing_reference)?,
+            reference: members.reference.ok_or_else(missing_reference)?.into(),
             address: members.address.unwrap_or(Address::Absent),
             site,
-            health: members.health,
+            health: members.health.map(Box::new),
             state_dir: members
                 .state_dir
                 .unwrap_or_else(|| PathBuf::from(self.id.as_str())),
@@ -95,8 +95,8 @@ impl<'de> Visitor<'de> for App<'_> {
             pull: members.pull.unwrap_or_default(),
             runtime_config: members.runtime_config,
             timezone: members.timezone,
-            limits: members.limits.unwrap_or_default(),
-            tls: members.tls,
+            limits: members.limits.map(Box::new),
+            tls: members.tls.map(Box::new),
         })
     }
 }

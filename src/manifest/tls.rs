@@ -326,7 +326,7 @@ mod tests {
             "{{\"reference\": \"a/b\", \"address\": \"127.0.0.1:443\", \"host\": \"a.example\",\n\"tls\": {member}}}"
         );
         match parse_app(&text, Path::new("/apps/a.json")) {
-            Ok(spec) => Ok(spec.tls.unwrap()),
+            Ok(spec) => Ok(*spec.tls.unwrap()),
             Err(error) => Err(error.to_string()),
         }
     }

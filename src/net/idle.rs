@@ -13,6 +13,8 @@ use super::outbound::{Kind, Outbound, Permit, ReachError};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is looked which those are.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// Pools that are added before it is looked again which are in use.
+const MIN_ROOM: usize = 64;
 /// Connections that are kept for one address.
 const MAX_IDLE_PER_ADDRESS: usize = 32;
 
@@ -24,7 +26,8 @@ pub trait Reusable: Send + 'static {
 
 /// The pools of every app version that runs, for one protocol.
 pub struct IdlePools<C> {
-    pools: Mutex<Vec<Weak<IdlePool<C>>>>,
+    /// By where in memory the limits are, which those pools hold.
+    pools: Mutex<HashMap<usize, Weak<IdlePool<C>>>>,
 }
 
 // Derived, it would ask the same of the connections.
@@ -41,16 +44,20 @@ impl<C: Reusable> IdlePools<C> {
     pub fn beside(&self, outbound: &Arc<Outbound>, kind: Kind) -> Arc<IdlePool<C>> {
         // No panic can happen while it is held.
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        pools.retain(|pool| pool.strong_count() > 0);
-        let found = pools
-            .iter()
-            .filter_map(Weak::upgrade)
-            .find(|pool| Arc::ptr_eq(&pool.outbound, outbound));
-        found.unwrap_or_else(|| {
-            let pool = Arc::new(IdlePool::new(outbound.clone(), kind));
-            pools.push(Arc::downgrade(&pool));
-            pool
-        })
+        let key = Arc::as_ptr(outbound).addr();
+        if let Some(pool) = pools.get(&key).and_then(Weak::upgrade) {
+            return pool;
+        }
+        // Not at each: there may be thousands, and most of them in use.
+        if pools.len() == pools.capacity() {
+            pools.retain(|_, pool| pool.strong_count() > 0);
+            let used = pools.len();
+            pools.shrink_to(used);
+            pools.reserve(used + MIN_ROOM);
+        }
+        let pool = Arc::new(IdlePool::new(outbound.clone(), kind));
+        pools.insert(key, Arc::downgrade(&pool));
+        pool
     }
 }
 

@@ -77,9 +77,13 @@ impl Pull<'_> {
         blobs.sort_unstable();
         blobs.dedup();
 
-        let bytes = self.bytes(locked.unwrap_or(&image.config)).await?;
+        let config = locked.unwrap_or(&image.config);
+        let bytes = self.bytes(config).await?;
         if is_locked_app(&bytes) {
-            return Ok(AppConfig::Locked(bytes));
+            return Ok(AppConfig::Locked {
+                digest: config.digest,
+                json: bytes,
+            });
         }
         match image.layers.as_slice() {
             [only] if locked.is_none() && self.is_wasm(only).await? => Ok(AppConfig::PlainWasm {
@@ -192,7 +196,7 @@ impl Pull<'_> {
 }
 
 /// What the blob is in the store, if it is there whole: itself, or an archive's list and files. Marks it as used.
-fn present(store: &Store, blob: &Descriptor) -> Option<Vec<Digest>> {
+pub(crate) fn present(store: &Store, blob: &Descriptor) -> Option<Vec<Digest>> {
     if blob.media_type == manifest::ARCHIVE {
         let mut all = unpack::unpacked(store, &blob.digest)?;
         all.push(blob.digest);
@@ -205,6 +209,6 @@ fn present(store: &Store, blob: &Descriptor) -> Option<Vec<Digest>> {
     Some(vec![blob.digest])
 }
 
-fn is_locked_app(bytes: &[u8]) -> bool {
+pub(crate) fn is_locked_app(bytes: &[u8]) -> bool {
     serde_json::from_slice::<LockVersion>(bytes).is_ok_and(|config| config.spin_lock_version.is_some())
 }

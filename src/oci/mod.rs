@@ -25,6 +25,7 @@ mod resolutions;
 mod store;
 mod trust;
 mod unpack;
+mod whole;
 
 #[cfg(test)]
 mod testing;
@@ -35,7 +36,7 @@ pub use error::OciError;
 pub use limits::Limits;
 pub use login::{Login, registry_host};
 pub use progress::{LogProgress, Progress, ProgressItem};
-pub use pull::{AppConfig, Artifact, FetchCounts, Puller, PullerConfig};
+pub use pull::{AppConfig, Artifact, FetchCounts, Looked, Puller, PullerConfig};
 pub use reference::{Reference, ReferenceError, Source};
 pub use resolutions::Resolutions;
 pub(crate) use store::damage_of_blob;

@@ -49,8 +49,8 @@ impl<'a> Origin<'a> {
             Source::Registry(reference) => return self.resolve_tag(reference).await,
             Source::Layout { tag, .. } | Source::Archive { tag, .. } => tag.clone(),
         };
-        let (layout, limits) = (self.layout().await?, self.limits.clone());
-        blocking(move || layout.resolve(tag.as_deref(), &limits)).await
+        let (source, store, limits) = (self.source.clone(), self.store.clone(), self.limits.clone());
+        blocking(move || Layout::open(&source, &store, &limits)?.resolve(tag.as_deref(), &limits)).await
     }
 
     async fn resolve_tag(&self, reference: &Reference) -> Result<Digest, OciError> {

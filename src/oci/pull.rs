@@ -18,9 +18,11 @@ use super::progress::{LogProgress, Progress};
 use super::reference::Source;
 use super::store::{Lease, Store};
 use super::trust::{self, Policy};
+use super::whole::Whole;
+use crate::tasks::Flights;
 
 /// Indexes that point to indexes.
-const INDEX_DEPTH: usize = 3;
+pub(crate) const INDEX_DEPTH: usize = 3;
 
 /// What pulling has done so far. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +64,15 @@ struct Inner {
     progress: Arc<dyn Progress>,
     in_flight: InFlight,
     counts: FetchCounts,
+    resolving: Flights<Source, Digest>,
+    looking: Flights<Digest, Arc<Looked>>,
+}
+
+/// What the store had of an artifact, which is not pruned while this is held.
+#[derive(Debug)]
+pub struct Looked {
+    _lease: Lease,
+    whole: Option<Whole>,
 }
 
 /// A pulled artifact: everything it needs is in the store.
@@ -74,14 +85,18 @@ pub struct Artifact {
     /// Everything of it that is in the store, for [`Store::pin`]: manifests, config, layers, files of archive layers.
     pub blobs: Vec<Digest>,
     /// Keeps `blobs` from being pruned. Drop it when they are pinned: until then no prune happens at all.
-    pub lease: Lease,
+    pub lease: Arc<Looked>,
 }
 
 /// What an artifact says about its app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppConfig {
-    /// A locked app, as JSON.
-    Locked(Vec<u8>),
+    /// A locked app.
+    Locked {
+        /// Its blob.
+        digest: Digest,
+        json: Vec<u8>,
+    },
     /// A bare Wasm file, for which the host makes up an app (`docs/contract/oci.md` §2.3).
     PlainWasm {
         /// The Wasm's blob.
@@ -124,6 +139,8 @@ impl Puller {
             progress,
             in_flight: InFlight::default(),
             counts: FetchCounts::default(),
+            resolving: Flights::default(),
+            looking: Flights::default(),
         })))
     }
 
@@ -151,7 +168,8 @@ impl Puller {
     /// When the source is refused, can't be asked, or has no such tag.
     pub async fn resolve(&self, source: &Source) -> Result<Digest, OciError> {
         self.admit(source)?;
-        self.counted(self.origin(source).resolve().await)
+        let asked = async { self.origin(source).resolve().await };
+        self.counted(Box::pin(self.0.resolving.join(source, asked)).await)
     }
 
     fn counted<T>(&self, outcome: Result<T, OciError>) -> Result<T, OciError> {
@@ -172,18 +190,52 @@ impl Puller {
 
     async fn fetch(&self, source: &Source, digest: &Digest) -> Result<Artifact, OciError> {
         self.admit(source)?;
-        let store = self.0.store.clone();
-        let lease = blocking(move || Ok(store.lease()?)).await?;
+        let looked = self.look(digest).await?;
         let origin = self.origin(source);
         Box::pin(trust::check(&self.0.policy, &origin, digest)).await?;
+        if let Some(whole) = &looked.whole {
+            self.check(&whole.image, source)?;
+            return Ok(Artifact {
+                digest: *digest,
+                config: whole.config(source.name()),
+                blobs: whole.blobs.clone(),
+                lease: looked,
+            });
+        }
+        Box::pin(self.complete(source, &origin, digest, looked)).await
+    }
+
+    /// The lease, and what the store has of the artifact.
+    async fn look(&self, digest: &Digest) -> Result<Arc<Looked>, OciError> {
+        let look = async {
+            let (store, digest) = (self.0.store.clone(), *digest);
+            blocking(move || {
+                // In this order: what is found then stays.
+                let lease = store.lease()?;
+                let whole = Whole::find(&store, &digest);
+                Ok(Arc::new(Looked { _lease: lease, whole }))
+            })
+            .await
+        };
+        Box::pin(self.0.looking.join(digest, look)).await
+    }
+
+    /// Brings what is missing into the store.
+    async fn complete(
+        &self,
+        source: &Source,
+        origin: &Origin<'_>,
+        digest: &Digest,
+        looked: Arc<Looked>,
+    ) -> Result<Artifact, OciError> {
         let mut blobs = Vec::new();
-        let image = self.image(&origin, digest, &mut blobs).await?;
+        let image = self.image(origin, digest, &mut blobs).await?;
         self.check(&image, source)?;
         let config = Pull {
             in_flight: &self.0.in_flight,
             counts: &self.0.counts,
             progress: &*self.0.progress,
-            origin: &origin,
+            origin,
             image: &image,
         }
         .run(&mut blobs)
@@ -192,7 +244,7 @@ impl Puller {
             digest: *digest,
             config,
             blobs,
-            lease,
+            lease: looked,
         })
     }
 

@@ -32,7 +32,7 @@ async fn pull_with(puller: &Puller, source: &Source) -> Result<Artifact, OciErro
 
 fn locked(artifact: &Artifact) -> &[u8] {
     match &artifact.config {
-        AppConfig::Locked(bytes) => bytes,
+        AppConfig::Locked { json, .. } => json,
         other => panic!("{other:?}"),
     }
 }

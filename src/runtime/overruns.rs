@@ -1,6 +1,6 @@
 //! Limits that an app has reached: counted by reason, and told once a minute.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 use crate::metrics::{AppMetrics, Reason};
 use crate::telemetry::Tally;
@@ -31,16 +31,17 @@ impl LimitReached {
 /// The limits of one version of an app.
 #[derive(Debug)]
 pub struct Overruns {
-    metrics: Arc<AppMetrics>,
-    untold: [Tally; Reason::ALL.len()],
+    metrics: AppMetrics,
+    /// From the first one: most apps reach none.
+    untold: OnceLock<Box<[Tally; Reason::ALL.len()]>>,
 }
 
 impl Overruns {
     /// What is counted is counted for the app.
-    pub fn new(metrics: Arc<AppMetrics>) -> Self {
+    pub fn new(metrics: AppMetrics) -> Self {
         Self {
             metrics,
-            untold: Default::default(),
+            untold: OnceLock::new(),
         }
     }
 
@@ -52,7 +53,7 @@ impl Overruns {
     /// Counts one, and says so unless that was said a moment ago.
     pub fn record(&self, reason: Reason) {
         self.metrics.limit(reason);
-        if let Some(times) = self.untold[reason as usize].add() {
+        if let Some(times) = self.untold.get_or_init(Box::default)[reason as usize].add() {
             tracing::warn!(
                 app = %self.metrics.app(),
                 limit = reason.member(),
@@ -67,7 +68,7 @@ impl Overruns {
 impl Overruns {
     /// Of an app that nobody else counts.
     pub fn alone() -> Self {
-        Self::new(Arc::new(AppMetrics::alone("app")))
+        Self::new(AppMetrics::alone("app"))
     }
 
     /// Counts so far.

@@ -186,7 +186,7 @@ mod tests {
         Status {
             source_read: true,
             source_problem: None,
-            apps: apps.collect(),
+            apps: apps.map(|(id, app)| (id, app.into())).collect(),
         }
     }
 

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use super::{ArtifactSettings, blocking};
 use crate::control::{Inspected, conflicts, inspect, inspect_list};
 use crate::host::{self, Host};
-use crate::launch::{AppLauncher, Kinds, Parts, Pins, TlsParts, local_problems};
-use crate::loader::Loader;
+use crate::launch::{AppLauncher, Kinds, Parts, Pins, RecentApps, TlsParts, local_problems};
+use crate::loader::{Loader, Residents};
 use crate::logs::{GuestLogSettings, GuestLogTarget, GuestLogs};
 use crate::manifest::{Limits, ManifestError, Place, place_of};
 use crate::metrics::Apps;
@@ -237,6 +237,8 @@ impl Trial {
             limits: Limits::built_in(),
             writable: Writable::everywhere(),
             metrics: Apps::default(),
+            resting: Residents::any_number(),
+            recent: RecentApps::default(),
         });
         Ok(Self {
             launcher,

@@ -5,6 +5,7 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
+use super::backends::run;
 use crate::support::prelude::*;
 use crate::support::wait::until;
 
@@ -44,6 +45,37 @@ async fn code_is_mapped_while_it_is_asked_for() {
     assert!(!has_code(&daemon));
     hello(address).await;
     assert!(has_code(&daemon));
+}
+
+/// Whether the file of a default key-value store is open.
+fn has_store(daemon: &Daemon) -> bool {
+    let open = fs::read_dir(daemon.proc("fd")).expect("it runs");
+    let mut files = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    files.any(|file| file.ends_with("sqlite_key_value.db"))
+}
+
+#[tokio::test]
+async fn an_app_that_nobody_asks_is_let_go_with_all_but_its_limits_and_its_state() {
+    const STORE: &str = "wasi:keyvalue@0.2.0-draft2";
+    let component = Component::new("apis5", guest("apis5")).grant("key_value_stores", "default");
+    let layout = Layout::with(&App::new("apis5").component(component).route("/...", "apis5"));
+    let daemon = Daemon::start().await;
+    let mut file = layout.file("v1");
+    file["limits"] = json!({"rate": "1/h", "burst": 2});
+    let address = daemon.serve("app", &file).await;
+    let set = [json!(["open", "default"]), json!(["set", 0, "name", "value"])];
+    run(address, STORE, &set).await;
+    assert!(has_store(&daemon));
+    until("the idle app to be let go", async || match has_store(&daemon) {
+        true => Err("its store is open".to_owned()),
+        false => Ok(()),
+    })
+    .await;
+
+    let read = [json!(["open", "default"]), json!(["get", 0, "name"])];
+    assert_eq!(run(address, STORE, &read).await[1], json!({"ok": "value"}));
+    // The third request of the hour.
+    assert_eq!(get(address, "/").await.unwrap().status, 429);
 }
 
 #[tokio::test]

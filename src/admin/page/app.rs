@@ -44,7 +44,7 @@ fn facts(app: &AppStatus, reader: &Reader) -> Markup {
             }
             @if let Some(last) = last { div { dt { "Last request" } dd { (reader.time(last)) } } }
             @if !app.routes.is_empty() {
-                div.wide { dt { "Routes" } dd { @for route in &app.routes { code { (route) } " " } } }
+                div.wide { dt { "Routes" } dd { @for route in app.routes.iter() { code { (route) } " " } } }
             }
             @for (limit, count) in limits.into_iter().flatten() {
                 div { dt { "Limit " code { (limit) } " reached" } dd { (count) "×" } }

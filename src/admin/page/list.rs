@@ -56,7 +56,7 @@ impl List {
             shown: shown
                 .map(|(id, app)| Row {
                     id: (*id).clone(),
-                    app: (*app).clone(),
+                    app: AppStatus::clone(app),
                     recent: Vec::new(),
                 })
                 .collect(),
@@ -221,7 +221,7 @@ mod tests {
         let status = Status {
             source_read: true,
             source_problem: None,
-            apps: apps.into_iter().collect(),
+            apps: apps.into_iter().map(|(id, app)| (id, app.into())).collect(),
         };
         let reader = Reader::new(&HeaderMap::new(), SystemTime::now());
         let list = List::of(&status, asked);
@@ -231,14 +231,10 @@ mod tests {
     #[test]
     fn whatever_an_app_says_is_shown_as_text() {
         let mut bad = app(AppState::Failed);
-        for text in [
-            &mut bad.reference,
-            &mut bad.digest,
-            &mut bad.address,
-            &mut bad.error,
-        ] {
-            *text = Some(BAD.into());
-        }
+        bad.reference = Some(BAD.into());
+        bad.digest = Some(BAD.into());
+        bad.address = Some(BAD.into());
+        bad.error = Some(BAD.into());
         bad.next_try = Some(BAD.into());
         bad.sites = vec![BAD.into()];
         let asked = Asked {

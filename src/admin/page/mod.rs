@@ -61,7 +61,7 @@ async fn page(
         let mut list = List::of(&api.sources.status.borrow(), asked);
         for row in &mut list.shown {
             if let Some(numbers) = api.sources.apps.get(&row.id) {
-                row.app.traffic = Some(super::api::traffic(&numbers));
+                row.app.traffic = Some(super::api::traffic(&numbers).into());
                 row.recent = numbers.recent();
             }
         }

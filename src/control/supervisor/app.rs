@@ -1,23 +1,26 @@
 //! What the supervisor knows of one app.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::control::backoff::Backoff;
 use crate::control::claim::Claim;
 use crate::control::claims::Claims;
 use crate::control::history::RefusedVersion;
-use crate::control::launcher::{Finished, LaunchError, LaunchErrorKind, Version};
+use crate::control::launcher::{Finished, LaunchError, LaunchErrorKind, Passive, Version};
 use crate::control::pin::Hold;
 use crate::control::plan::{Actual, Desired};
 use crate::control::status::{AppState, AppStatus, PinnedVersion, timestamp};
 use crate::manifest::{AppId, AppSpec};
+use crate::tasks;
 
 use super::rollback::{Reply, Rollback};
 
@@ -28,14 +31,10 @@ pub(super) struct Live {
     pub(super) run: u64,
     pub(super) owner: AppId,
     pub(super) spec: Arc<AppSpec>,
-    pub(super) digest: String,
+    pub(super) digest: Arc<str>,
     pub(super) address: String,
-    pub(super) routes: Vec<String>,
-    /// The last resort against a task that does not end.
-    pub(super) abort: AbortHandle,
-    pub(super) stop: oneshot::Sender<Duration>,
-    /// Cancelled when the task has ended.
-    pub(super) ended: CancellationToken,
+    pub(super) routes: Arc<[String]>,
+    pub(super) stops: Stops,
     pub(super) began: Instant,
     /// It is what served before the restart, since what the file asks for can't be had.
     pub(super) fallback: bool,
@@ -43,6 +42,60 @@ pub(super) struct Live {
     pub(super) finished: Option<Finished>,
     /// Why it does not serve as its file asks although it runs.
     pub(super) trouble: Option<String>,
+    /// While it is told of that.
+    pub(super) _told: Option<DropGuard>,
+}
+
+/// How a run is stopped.
+#[derive(Debug)]
+pub(super) enum Stops {
+    Task {
+        /// The last resort against a task that does not end.
+        abort: AbortHandle,
+        stop: oneshot::Sender<Duration>,
+        /// Cancelled when the task has ended.
+        ended: CancellationToken,
+    },
+    Passive(Launched),
+}
+
+/// What [`Run::Passive`] has.
+pub(super) struct Launched(pub(super) Box<dyn Passive>);
+
+impl std::fmt::Debug for Launched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Launched")
+    }
+}
+
+impl Stops {
+    /// Returns when the run has ended; `false`: it had to be aborted after `time` and `grace`.
+    pub(super) async fn stop(self, time: Duration, grace: Duration) -> bool {
+        let patience = time.saturating_add(grace);
+        match self {
+            Self::Task { abort, stop, ended } => {
+                // An error means that the task has ended already.
+                let _ = stop.send(time);
+                let ended = timeout(patience, ended.cancelled()).await.is_ok();
+                if !ended {
+                    abort.abort();
+                }
+                ended
+            }
+            Self::Passive(Launched(run)) => {
+                let stopped = AssertUnwindSafe(run.stop(time)).catch_unwind();
+                match timeout(patience, stopped).await {
+                    Ok(Ok(())) => true,
+                    Ok(Err(panic)) => {
+                        let reason = tasks::panic_text(panic.as_ref());
+                        tracing::error!(reason, "the end of an app panicked");
+                        true
+                    }
+                    Err(_) => false,
+                }
+            }
+        }
+    }
 }
 
 /// An attempt at another [`Live`].
@@ -290,7 +343,7 @@ impl App {
         let retry = self.retry.or(self.resolve_trouble.as_ref().and(self.resolve_at));
         AppStatus {
             state,
-            reference: asked.map(|spec| spec.reference.to_string()),
+            reference: asked.map(|spec| spec.reference.to_string().into()),
             digest: live.map(|live| live.digest.clone()),
             address: live
                 .map(|live| live.address.clone())
@@ -300,7 +353,7 @@ impl App {
             error: self.error().or_else(|| self.resolve_trouble.clone()),
             next_try: retry.map(|when| timestamp(when.time)),
             routes: live.map(|live| live.routes.clone()).unwrap_or_default(),
-            pinned: self.hold.as_ref().map(|hold| hold.pin.shown()),
+            pinned: self.hold.as_ref().map(|hold| hold.pin.shown().into()),
             redeploys: self.redeploys,
             restarts: self.restarts,
             // Whoever is asked adds it: it changes with every request.

@@ -211,10 +211,9 @@ impl Launcher for Fake {
             digest: prepared.digest,
             address,
             routes,
-            task,
+            run: Run::Task { task, stop },
             finished: self.world(|world| finished(world, &spec.reference.to_string(), done)),
             trouble: None,
-            stop,
         })
     }
 

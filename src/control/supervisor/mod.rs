@@ -18,6 +18,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -36,7 +37,8 @@ use super::launcher::{Backup, Launcher};
 use super::pin::Pins;
 use super::refusal::Refusal;
 use super::rehearsal::{Drafts, Rehearsed};
-use super::status::{PinnedVersion, Status};
+use super::shared::Shared;
+use super::status::{AppStatus, PinnedVersion, Status};
 use crate::manifest::{Address, AppId};
 use crate::tasks;
 
@@ -221,6 +223,9 @@ pub struct Supervisor<L: Launcher> {
     reports: mpsc::UnboundedSender<Report<L::Prepared>>,
     status: watch::Sender<Status>,
     next_run: u64,
+    /// What is shown of many apps in the same words.
+    texts: Shared<str>,
+    routes: Shared<[String]>,
     /// When what earlier runs left of apps that are gone is to be removed; once, after the source has been read.
     sweep: Sweep,
     file_changes: Counter,
@@ -263,6 +268,8 @@ impl<L: Launcher> Supervisor<L> {
             reports,
             status,
             next_run: 0,
+            texts: Shared::default(),
+            routes: Shared::default(),
             sweep: Sweep::Waits,
             file_changes: file_changes.clone(),
             waiting_for_list: Vec::new(),
@@ -397,11 +404,14 @@ impl<L: Launcher> Supervisor<L> {
             });
             return;
         }
-        let new = app.status(self.status.borrow().apps.get(name));
-        self.status.send_if_modified(|status| {
-            let changed = status.apps.get(name) != Some(&new);
+        let new = app.status(self.status.borrow().apps.get(name).map(|before| &**before));
+        let (status, texts) = (&self.status, &mut self.texts);
+        status.send_if_modified(|status| {
+            let changed = status.apps.get(name).is_none_or(|before| **before != new);
             if changed {
-                status.apps.insert(name.to_owned(), new);
+                let reference = new.reference.map(|reference| texts.share(reference));
+                let new = AppStatus { reference, ..new };
+                status.apps.insert(name.to_owned(), Arc::new(new));
             }
             changed
         });

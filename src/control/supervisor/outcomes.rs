@@ -7,13 +7,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Supervisor;
-use super::app::{Live, When};
+use super::app::{Launched, Live, Stops, When};
 use super::rollback::Found;
 use super::runs::{Run, RunEnd};
 use crate::control::histories::Begun;
 use crate::control::history::{VersionEnd, refuse};
 use crate::control::launcher::{
-    Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
+    self, Finished, LaunchError, LaunchErrorKind, Launcher, Preparation, ResolvedAddress, Running, Version,
 };
 use crate::control::refusal::Refusal;
 use crate::control::status::timestamp;
@@ -171,8 +171,7 @@ impl<L: Launcher> Supervisor<L> {
     fn serves(&mut self, id: &AppId, spec: Arc<AppSpec>, running: Running, fallback: bool) {
         self.next_run += 1;
         let run = self.next_run;
-        let ended = CancellationToken::new();
-        let claim = self.claims.of(&spec);
+        let claim = self.claims.shared(id, self.claims.of(&spec));
         // Before its place is taken: that may be all that the one before has.
         let replaces = self.apps.get(id).is_some_and(|app| app.live.is_some());
         for displaced in self.serving.add(run, id, claim) {
@@ -183,31 +182,45 @@ impl<L: Launcher> Supervisor<L> {
         if fallback {
             tracing::warn!(app = %id, digest = running.digest, "the last good version is served");
         }
+        let trouble = running.trouble.as_ref();
+        let trouble = trouble.and_then(|trouble| trouble.borrow().clone());
+        let told = running.trouble.map(|trouble| {
+            let ends = CancellationToken::new();
+            let guard = ends.clone().drop_guard();
+            let report = pass_on(trouble, id.clone(), run, self.reports.clone());
+            tasks::spawn("app trouble", async move {
+                ends.run_until_cancelled(report).await;
+            });
+            guard
+        });
+        let stops = match running.run {
+            launcher::Run::Passive(passive) => Stops::Passive(Launched(passive)),
+            launcher::Run::Task { task, stop } => {
+                let ended = CancellationToken::new();
+                let abort = task.abort_handle();
+                self.runs.push(Run {
+                    owner: id.clone(),
+                    run,
+                    task,
+                    ended: ended.clone(),
+                });
+                Stops::Task { abort, stop, ended }
+            }
+        };
         let live = Live {
             run,
             owner: id.clone(),
             spec,
-            digest: running.digest,
+            digest: self.texts.share(running.digest.into()),
             address: running.address,
-            routes: running.routes,
-            abort: running.task.abort_handle(),
-            stop: running.stop,
-            ended: ended.clone(),
+            routes: self.routes.share(running.routes.into()),
+            stops,
             began: tokio::time::Instant::now(),
             fallback,
             finished: None,
-            trouble: running
-                .trouble
-                .as_ref()
-                .and_then(|trouble| trouble.borrow().clone()),
+            trouble,
+            _told: told,
         };
-        if let Some(trouble) = running.trouble {
-            let report = pass_on(trouble, id.clone(), run, self.reports.clone());
-            let ended = ended.clone();
-            tasks::spawn("app trouble", async move {
-                ended.run_until_cancelled(report).await;
-            });
-        }
         if let Some(finished) = running.finished {
             let (owner, reports) = (id.clone(), self.reports.clone());
             tasks::spawn("app commands", async move {
@@ -222,12 +235,6 @@ impl<L: Launcher> Supervisor<L> {
                 }
             });
         }
-        self.runs.push(Run {
-            owner: id.clone(),
-            run,
-            task: running.task,
-            ended,
-        });
         let Some(app) = self.apps.get_mut(id) else { return };
         app.redeploys += u64::from(replaces);
         if let Some(old) = app.live.replace(live) {
@@ -239,7 +246,7 @@ impl<L: Launcher> Supervisor<L> {
     /// Notes which version begins to serve.
     fn begins(&mut self, id: &AppId, spec: &AppSpec, digest: &str, fallback: bool) {
         let Some(app) = self.apps.get_mut(id) else { return };
-        let same = |live: &Live| live.digest == digest && live.spec.reference == spec.reference;
+        let same = |live: &Live| *live.digest == *digest && live.spec.reference == spec.reference;
         let refused = match fallback || app.live.as_ref().is_some_and(same) {
             true => app.refused.clone(),
             false => std::mem::take(&mut app.refused),
@@ -307,7 +314,7 @@ impl<L: Launcher> Supervisor<L> {
         match &finished.outcome {
             Ok(()) => {
                 tracing::info!(app = %id, "the app's commands have completed");
-                self.last_good.complete(id, live.digest.clone());
+                self.last_good.complete(id, live.digest.to_string());
             }
             Err(reason) => tracing::error!(app = %id, reason, "a command of the app failed"),
         }
@@ -344,7 +351,7 @@ impl<L: Launcher> Supervisor<L> {
             app.crashes.reset();
         }
         app.fallback_tried = false;
-        app.renew = Some(Version::Exactly(live.digest)).filter(|_| !live.fallback);
+        app.renew = Some(Version::Exactly(live.digest.to_string())).filter(|_| !live.fallback);
         let reason = if panicked { "panicked" } else { "ended by itself" };
         let error = LaunchError::other(format!("the app's task {reason}"));
         let delay = app.crashes.after(&error);

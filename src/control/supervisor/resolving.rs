@@ -64,9 +64,9 @@ impl<L: Launcher> Supervisor<L> {
                     app.resolve_backoff.reset();
                     app.resolve_trouble = None;
                     if app.work.is_none() {
-                        let moved = digest != live.digest;
+                        let moved = *digest != *live.digest;
                         if moved {
-                            tracing::info!(app = %id, reference = %spec.reference, old = live.digest, new = digest, "the reference has moved");
+                            tracing::info!(app = %id, reference = %spec.reference, old = &*live.digest, new = digest, "the reference has moved");
                             app.renew = Some(Version::Exactly(digest));
                             app.retry = None;
                         } else if let Some(Version::Exactly(_)) = app.renew {

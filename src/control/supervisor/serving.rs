@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::control::claim::{ByAddress, Claim, Spot};
+use crate::control::few::FewKeys;
 use crate::control::meeting::Meetings;
 use crate::manifest::{Address, AppId};
 use crate::net::Location;
@@ -25,7 +26,7 @@ pub(super) struct Serving {
 #[derive(Debug, Default)]
 struct AtAddress {
     runs: Meetings<u64>,
-    locations: HashMap<Location, u64>,
+    locations: FewKeys<Location, u64>,
 }
 
 impl Serving {

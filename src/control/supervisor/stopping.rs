@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::Supervisor;
 use super::app::Live;
 use super::outcomes::Report;
@@ -40,14 +38,8 @@ impl<L: Launcher> Supervisor<L> {
         let time = live.spec.drain_timeout.unwrap_or(self.settings.drain_timeout);
         let reports = self.reports.clone();
         self.drains.spawn(async move {
-            // An error means that the task has ended already.
-            let _ = live.stop.send(time);
-            if timeout(time.saturating_add(FORCE_GRACE), live.ended.cancelled())
-                .await
-                .is_err()
-            {
+            if !live.stops.stop(time, FORCE_GRACE).await {
                 tracing::warn!(app = %live.owner, run = live.run, "app does not end and is aborted");
-                live.abort.abort();
             }
             // The supervisor may have ended.
             let _ = reports.send(Report::Drained { id: live.owner });

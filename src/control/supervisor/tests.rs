@@ -101,9 +101,9 @@ impl House {
 
     async fn app(&mut self, name: &str, what: &str, mut good: impl FnMut(&AppStatus) -> bool) -> AppStatus {
         let mut status = self
-            .status(what, |status| status.apps.get(name).is_some_and(&mut good))
+            .status(what, |status| status.apps.get(name).is_some_and(|app| good(app)))
             .await;
-        status.apps.remove(name).unwrap()
+        AppStatus::clone(&status.apps.remove(name).unwrap())
     }
 
     async fn state(&mut self, name: &str, state: AppState) -> AppStatus {
@@ -150,7 +150,7 @@ async fn a_file_starts_an_app_and_its_deletion_stops_it_after_its_requests() {
     let status = house.state("a", AppState::Running).await;
     assert_eq!(status.digest.as_deref(), Some("sha256:1"));
     assert_eq!(status.address.as_deref(), Some("127.0.0.1:1"));
-    assert_eq!(status.routes, ["/..."]);
+    assert_eq!(*status.routes, ["/..."]);
     house.change([removed("a")]).await;
     house.state("a", AppState::Stopping).await;
     let begun = Instant::now();

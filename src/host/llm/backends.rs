@@ -11,6 +11,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one answer may take to compute and to arrive.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Turns that are added before it is looked again which are in use.
+const MIN_ROOM: usize = 64;
+
 /// The process's way to servers of language models.
 #[derive(Default)]
 pub(in crate::host) struct LlmBackends {
@@ -39,7 +42,13 @@ impl LlmBackends {
         if let Some(turn) = turns.get(app).and_then(Weak::upgrade) {
             return turn;
         }
-        turns.retain(|_, turn| turn.strong_count() > 0);
+        // Not at each: there may be thousands, and most of them in use.
+        if turns.len() == turns.capacity() {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            turns.shrink_to_fit();
+            let room = turns.len() + MIN_ROOM;
+            turns.reserve(room);
+        }
         let turn = Arc::default();
         turns.insert(app.clone(), Arc::downgrade(&turn));
         turn
@@ -58,7 +67,9 @@ mod tests {
         assert!(Arc::ptr_eq(&turn, &backends.turn(&a)));
         assert!(!Arc::ptr_eq(&turn, &backends.turn(&b)));
         drop(turn);
-        backends.turn(&b);
-        assert_eq!(backends.turns.lock().unwrap().len(), 1);
+        for name in 0..1000 {
+            backends.turn(&Arc::from(name.to_string()));
+        }
+        assert!(backends.turns.lock().unwrap().len() < 4 * MIN_ROOM);
     }
 }

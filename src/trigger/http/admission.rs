@@ -34,7 +34,8 @@ pub struct RequestLimits {
     /// Requests that wait for a place, and how long.
     pub queue: Option<usize>,
     pub queue_time: Option<Duration>,
-    pub rate: Option<RequestRate>,
+    /// Shared by all that is made of the version, now and later.
+    pub rate: Option<Arc<RateGate>>,
     /// Bytes.
     pub body: Option<u64>,
     /// Bytes, of the target too.
@@ -43,12 +44,17 @@ pub struct RequestLimits {
 }
 
 /// How often clients may ask.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestRate {
-    /// Between two requests that come evenly.
-    pub every: Duration,
-    /// Requests at once after a pause.
-    pub burst: u32,
+#[derive(Debug)]
+pub struct RateGate(DefaultDirectRateLimiter);
+
+impl RateGate {
+    /// `every`: between two requests that come evenly; `burst`: at once after a pause. `None`: a rate without a pause between
+    /// two requests is none.
+    pub fn new(every: Duration, burst: u32) -> Option<Self> {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(every)?.allow_burst(burst);
+        Some(Self(DefaultDirectRateLimiter::direct(quota)))
+    }
 }
 
 impl RequestLimits {
@@ -79,7 +85,6 @@ pub(super) struct Admission {
     limits: RequestLimits,
     places: Arc<Semaphore>,
     queue: Semaphore,
-    rate: Option<DefaultDirectRateLimiter>,
 }
 
 impl Admission {
@@ -88,14 +93,6 @@ impl Admission {
         Self {
             places: Arc::new(Semaphore::new(permits(limits.at_once))),
             queue: Semaphore::new(permits(limits.queue)),
-            // A rate without a pause between two requests is none.
-            rate: limits
-                .rate
-                .and_then(|rate| {
-                    let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
-                    Some(Quota::with_period(rate.every)?.allow_burst(burst))
-                })
-                .map(DefaultDirectRateLimiter::direct),
             limits,
         }
     }
@@ -109,8 +106,8 @@ impl Admission {
         if self.limits.headers.is_some_and(|most| size(&request) > most) {
             return Err(self.refused(Reason::Headers, Refusal::HeadersTooLarge));
         }
-        if let Some(rate) = &self.rate
-            && let Err(early) = rate.check()
+        if let Some(rate) = &self.limits.rate
+            && let Err(early) = rate.0.check()
         {
             let wait = early.wait_time_from(DefaultClock::default().now());
             return Err(self.refused(Reason::Rate, Refusal::TooOften(wait)));
@@ -193,10 +190,7 @@ mod tests {
     #[test]
     fn a_rate_has_a_burst_and_says_when_to_come_back() {
         let gate = Admission::new(RequestLimits {
-            rate: Some(RequestRate {
-                every: Duration::from_secs(3600),
-                burst: 2,
-            }),
+            rate: RateGate::new(Duration::from_secs(3600), 2).map(Arc::new),
             ..RequestLimits::default()
         });
         let ask = || gate.examine(Request::new(respond::empty()));

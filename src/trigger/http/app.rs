@@ -1,6 +1,7 @@
 //! One version of an app, ready to serve: request to response (`docs/contract/http-trigger.md §4`).
 
-use std::collections::HashMap;
+use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures::FutureExt;
@@ -11,54 +12,41 @@ use http_body_util::BodyExt;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime_wasi_http::WasiBody;
 
-use super::admission::Admission;
 use super::bind::ListenAddress;
 use super::body::Oversize;
 use super::client::RequestFacts;
 use super::ending::Ending;
 use super::exchange::{ClientGuard, GuestBody};
-use super::executor::{Executor, GuestError, OnDemand, PathMatches};
+use super::executor::{Executor, GuestError, PathMatches};
 use super::headers::{self, Asked, Origin};
 use super::host;
+use super::parts::{AppParts, Endpoint, HttpComponent, Rest, Slot};
 use super::prepare::KIND;
 use super::request_id::RequestId;
 use super::respond::{self, Info, Refusal, refuse};
-use super::router::{RouteMatch, Router};
-use super::static_response::StaticResponse;
+use super::router::RouteMatch;
 use super::timeouts::TimedBody;
-use crate::metrics::AppMetrics;
+use crate::metrics::{AppMetrics, Failure};
 use crate::net::Site;
-use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH, Reason};
+use crate::runtime::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH, Overruns, Reason};
 use crate::telemetry;
-use crate::trigger::guest::{Guest, Life};
+use crate::trigger::guest::Life;
 
 /// Paths that the host answers itself.
 const WELL_KNOWN: &str = "/.well-known/spin/";
+const HEALTH: &str = "/.well-known/spin/health";
 
-/// One version of an app. Its listener holds it, and every request that it has in flight.
+/// One version of an app. Its listener holds it, and every request that it has in flight. While nobody asks for it, it is
+/// little more than its name: see [`AppParts`](super::parts::AppParts).
 pub struct HttpApp {
-    pub(super) parts: AppParts,
-    /// Where the app is served, once it is: the authority of its requests to itself.
-    address: OnceLock<Authority>,
+    id: Arc<str>,
+    /// Where its requests, and the limits that they reach, are counted.
+    overruns: Arc<Overruns>,
+    life: Life,
+    pub(super) slot: Slot,
+    /// Where the app is served, once it is: the authority of its requests to itself. `None`: no address has a name.
+    address: OnceLock<Option<SocketAddr>>,
     this: Weak<Self>,
-}
-
-/// What an app is made of.
-pub(super) struct AppParts {
-    pub(super) id: Arc<str>,
-    pub(super) name: String,
-    pub(super) version: Option<String>,
-    /// Of the artifact's manifest.
-    pub(super) digest: String,
-    pub(super) router: Router,
-    /// What `spin-base-path` says.
-    pub(super) base_path: String,
-    /// What each route of the router leads to.
-    pub(super) endpoints: Box<[Endpoint]>,
-    /// Every component with an HTTP trigger, public or private.
-    pub(super) components: HashMap<String, HttpComponent>,
-    pub(super) life: Life,
-    pub(super) admission: Admission,
 }
 
 /// A route and what answers it, for people.
@@ -69,22 +57,14 @@ pub struct RouteSummary {
     pub target: String,
 }
 
-pub(super) enum Endpoint {
-    Component(String),
-    Static(StaticResponse),
-}
-
-/// A component and how it is called.
-pub(super) struct HttpComponent {
-    pub(super) guest: Arc<Guest>,
-    pub(super) executor: Arc<OnDemand>,
-}
-
 impl HttpApp {
-    /// `parts` is given the way back to the app, for its guests' requests to themselves.
-    pub(super) fn new(parts: impl FnOnce(Weak<dyn LocalDispatch>) -> AppParts) -> Arc<Self> {
+    /// One whose parts have yet to be made; `rest` makes them again.
+    pub(super) fn new(id: Arc<str>, overruns: Arc<Overruns>, rest: Option<Rest>) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| Self {
-            parts: parts(this.clone()),
+            id,
+            overruns,
+            life: Life::default(),
+            slot: Slot::new(rest),
             address: OnceLock::new(),
             this: this.clone(),
         })
@@ -92,61 +72,48 @@ impl HttpApp {
 
     /// The app, as its file names it.
     pub fn id(&self) -> &str {
-        &self.parts.id
+        &self.id
     }
 
     pub(super) fn shared_id(&self) -> Arc<str> {
-        self.parts.id.clone()
+        self.id.clone()
     }
 
-    /// Of the artifact's manifest.
-    pub fn digest(&self) -> &str {
-        &self.parts.digest
+    /// `None`: it is being dropped.
+    pub(super) fn shared(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
     }
 
-    /// What clients can ask for, most specific first.
-    pub fn routes(&self) -> Vec<RouteSummary> {
-        let summary = |(pattern, target): (&str, usize)| {
-            let target = match &self.parts.endpoints[target] {
-                Endpoint::Component(id) => id.clone(),
-                Endpoint::Static(_) => "static response".into(),
-            };
-            let pattern = match pattern.strip_suffix("/...").or(pattern.strip_suffix("/*")) {
-                Some(prefix) => format!("{prefix} (wildcard)"),
-                None => pattern.to_owned(),
-            };
-            RouteSummary { pattern, target }
-        };
-        self.parts.router.routes().map(summary).collect()
+    /// The way back to the app, for its guests' requests to themselves.
+    pub(super) fn local(&self) -> Weak<dyn LocalDispatch> {
+        self.this.clone()
     }
 
     pub(super) fn metrics(&self) -> &AppMetrics {
-        self.parts.admission.limits().overruns.metrics()
+        self.overruns.metrics()
     }
 
     pub(super) fn life(&self) -> &Life {
-        &self.parts.life
+        &self.life
     }
 
     /// Told once by the first listener.
     pub(super) fn served_at(&self, address: &ListenAddress) {
-        let authority = match address {
-            ListenAddress::Tcp(address) => Authority::try_from(address.to_string()).ok(),
+        self.address.get_or_init(|| match address {
+            ListenAddress::Tcp(address) => Some(*address),
             ListenAddress::Unix(_) => None,
-        };
-        self.address
-            .get_or_init(|| authority.unwrap_or(Authority::from_static("localhost")));
+        });
     }
 
     /// Whether it is being drained.
     pub(super) fn is_going(&self) -> bool {
-        self.parts.life.drain.is_cancelled()
+        self.life.drain.is_cancelled()
     }
 
     /// Counts a request among those in flight. `None` when the app is being drained: the drain may be over before
     /// the request begins, so the request belongs to the app that has taken this one's place.
     pub(super) fn enter(&self) -> Option<TaskTrackerToken> {
-        let in_flight = self.parts.life.in_flight.token();
+        let in_flight = self.life.in_flight.token();
         // In this order: what is counted before the drain begins is waited for.
         (!self.is_going()).then_some(in_flight)
     }
@@ -170,19 +137,42 @@ impl HttpApp {
             return refuse(Refusal::BadRequest);
         }
         let origin = Origin::Client(asked);
+        // Whoever asks whether the app is there does not wake it.
+        if request.uri().path() == HEALTH {
+            return health(origin);
+        }
+        let parts = match self.parts().await {
+            Ok(parts) => parts,
+            Err(error) => return self.cannot_be_had(&*error),
+        };
         // Whoever asks whether the app is well is not kept from the answer by those who keep it busy.
         let request = match request.uri().path().starts_with(WELL_KNOWN) {
             true => Ok(request),
-            false => self.parts.admission.examine(request),
+            false => parts.admission.examine(request),
         };
         match request {
-            Ok(request) => self.answer(request, origin, 0, in_flight).await,
+            Ok(request) => self.route(&parts, request, origin, 0, in_flight).await,
             Err(refusal) => turned_away(refusal, origin),
         }
     }
 
+    /// Answers a request that is no client's.
     pub(super) async fn answer(
         &self,
+        request: Request<WasiBody>,
+        origin: Origin<'_>,
+        depth: u8,
+        in_flight: TaskTrackerToken,
+    ) -> Response<WasiBody> {
+        match self.parts().await {
+            Ok(parts) => self.route(&parts, request, origin, depth, in_flight).await,
+            Err(error) => self.cannot_be_had(&*error),
+        }
+    }
+
+    async fn route(
+        &self,
+        parts: &AppParts,
         mut request: Request<WasiBody>,
         origin: Origin<'_>,
         depth: u8,
@@ -192,38 +182,35 @@ impl HttpApp {
         let target = request.uri().clone();
         let path = target.path();
         if let Some(name) = path.strip_prefix(WELL_KNOWN) {
-            return self.well_known(name, origin);
+            return match name {
+                "health" => health(origin),
+                "info" => respond::info(&Info {
+                    name: &parts.name,
+                    version: parts.version.as_deref(),
+                    oci_image_digest: Some(&parts.digest),
+                }),
+                _ => refuse(Refusal::NotFound),
+            };
         }
-        let Some(route) = self.parts.router.find(path) else {
+        let Some(route) = parts.router.find(path) else {
             return refuse(Refusal::NotFound);
         };
-        let component = match &self.parts.endpoints[route.target()] {
+        let component = match &parts.endpoints[route.target()] {
             Endpoint::Static(response) => return response.respond(),
             Endpoint::Component(component) => component,
         };
         if make_absolute(&mut request, origin.scheme()).is_none() {
             return refuse(Refusal::BadRequest);
         }
-        self.call(component, request, Some(&route), origin, depth, in_flight)
+        self.call(parts, component, request, Some(&route), origin, depth, in_flight)
             .await
     }
 
-    fn well_known(&self, name: &str, origin: Origin<'_>) -> Response<WasiBody> {
-        match name {
-            "health" if !origin.ready() => refuse(Refusal::Unavailable),
-            "health" => respond::healthy(),
-            "info" => respond::info(&Info {
-                name: &self.parts.name,
-                version: self.parts.version.as_deref(),
-                oci_image_digest: Some(&self.parts.digest),
-            }),
-            _ => refuse(Refusal::NotFound),
-        }
-    }
-
     /// Has a component answer; a failure is logged once, with what the operator needs, and is a status for the client.
+    #[expect(clippy::too_many_arguments, reason = "they are what one request is")]
     async fn call(
         &self,
+        parts: &AppParts,
         component: &str,
         mut request: Request<WasiBody>,
         route: Option<&RouteMatch<'_>>,
@@ -232,19 +219,19 @@ impl HttpApp {
         in_flight: TaskTrackerToken,
     ) -> Response<WasiBody> {
         // Routes name components that exist: the app was checked when it was prepared.
-        let Some(HttpComponent { guest, executor }) = self.parts.components.get(component) else {
+        let Some(HttpComponent { guest, executor }) = parts.components.get(component) else {
             return refuse(Refusal::GuestFailed);
         };
         let request_id = RequestId::of(request.headers());
         // A chained call has its caller's place: waiting for another could wait for itself.
         let admitted = match depth {
-            0 => match self.parts.admission.admit().await {
+            0 => match parts.admission.admit().await {
                 Ok(place) => Some(place),
                 Err(refusal) => return turned_away(refusal, origin),
             },
             _ => None,
         };
-        if let Err(error) = headers::inject(&mut request, route, origin, &self.parts.base_path) {
+        if let Err(error) = headers::inject(&mut request, route, origin, &parts.base_path) {
             return self.failed(component, request_id.as_ref(), &error);
         }
         let executor = match executor.get().await {
@@ -263,8 +250,8 @@ impl HttpApp {
             let route = route.map(RouteMatch::matched_route);
             telemetry::routed(span, &method, route, component);
         }
-        let mut client = ClientGuard::new(self.parts.id.clone(), request_id.clone(), span);
-        let ending = self.ending(request.extensions_mut().remove(), depth);
+        let mut client = ClientGuard::new(self.id.clone(), request_id.clone(), span);
+        let ending = self.ending(parts, request.extensions_mut().remove(), depth);
         let deadline = ending.deadline();
         let mut ended = ending.wait();
         let answered = tokio::select! {
@@ -285,22 +272,31 @@ impl HttpApp {
     }
 
     /// A chained call has its caller's time.
-    fn ending(&self, oversize: Option<Oversize>, depth: u8) -> Ending {
-        let limits = self.parts.admission.limits();
-        let time = limits.time.filter(|_| depth == 0);
-        let force = self.parts.life.force.clone();
-        Ending::new(force, time, oversize, limits.overruns.clone())
+    fn ending(&self, parts: &AppParts, oversize: Option<Oversize>, depth: u8) -> Ending {
+        let time = parts.admission.limits().time.filter(|_| depth == 0);
+        let force = self.life.force.clone();
+        Ending::new(force, time, oversize, self.overruns.clone())
     }
 
     /// As it would arrive over the app's own listener: the empty host or `self.alt` that the guest wrote is no name.
     fn addressed_to_itself(&self, mut request: Request<WasiBody>) -> Request<WasiBody> {
         request.headers_mut().remove(header::HOST);
         let mut parts = request.uri().clone().into_parts();
-        parts.authority = self.address.get().cloned();
+        parts.authority = self.address.get().map(|address| {
+            let address = address.and_then(|address| Authority::try_from(address.to_string()).ok());
+            address.unwrap_or(Authority::from_static("localhost"))
+        });
         if let Ok(uri) = Uri::from_parts(parts) {
             *request.uri_mut() = uri;
         }
         request
+    }
+
+    /// What was there when the app was prepared is not there now.
+    fn cannot_be_had(&self, error: &(dyn Error + 'static)) -> Response<WasiBody> {
+        self.metrics().fail(Failure::Code);
+        tracing::error!(app = self.id(), error, "the app can't be made ready again");
+        refuse(Refusal::Unavailable)
     }
 
     fn failed(
@@ -319,10 +315,10 @@ impl HttpApp {
             GuestError::BodyBrokeOff => {}
             GuestError::BodyTooLarge => return refuse(Refusal::TooLarge),
             GuestError::Exhausted => {
-                self.parts.admission.limits().overruns.record(Reason::Queue);
+                self.overruns.record(Reason::Queue);
                 return refuse(Refusal::Busy);
             }
-            GuestError::Limit(limit) => self.parts.admission.limits().overruns.record(limit.reason()),
+            GuestError::Limit(limit) => self.overruns.record(limit.reason()),
             GuestError::InstanceEnded => {
                 tracing::error!(
                     app,
@@ -361,7 +357,14 @@ impl HttpApp {
 impl Drop for HttpApp {
     /// Also of a version that was never served: what it was asked for its health may still be at work.
     fn drop(&mut self) {
-        self.parts.life.force.cancel();
+        self.life.force.cancel();
+    }
+}
+
+fn health(origin: Origin<'_>) -> Response<WasiBody> {
+    match origin.ready() {
+        true => respond::healthy(),
+        false => refuse(Refusal::Unavailable),
     }
 }
 
@@ -411,12 +414,24 @@ impl LocalDispatch for HttpApp {
         let component = component.to_owned();
         async move {
             let app = admit(app, depth)?;
-            if !app.parts.components.contains_key(&component) {
+            let in_flight = app.life().in_flight.token();
+            let parts = match app.parts().await {
+                Ok(parts) => parts,
+                Err(error) => return Ok(app.cannot_be_had(&*error)),
+            };
+            if !parts.components.contains_key(&component) {
                 return Err(DispatchError::NoSuchComponent(component));
             }
-            let in_flight = app.life().in_flight.token();
             Ok(app
-                .call(&component, request, None, Origin::Chained, depth, in_flight)
+                .call(
+                    &parts,
+                    &component,
+                    request,
+                    None,
+                    Origin::Chained,
+                    depth,
+                    in_flight,
+                )
                 .await)
         }
         .boxed()

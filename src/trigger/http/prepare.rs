@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::admission::Admission;
-use super::app::{AppParts, Endpoint, HttpApp, HttpComponent};
+use super::app::{HttpApp, RouteSummary};
 use super::config::{self, ConfigError, ExecutorConfig, HttpTrigger, Target};
 use super::executor::OnDemand;
+use super::parts::{AppParts, Endpoint, HttpComponent, Rest};
 use super::router::{RouteError, RouteWarning, Router};
 use super::static_response::{StaticResponse, StaticResponseError};
 use crate::app::{AppError, Component, LockedApp};
 use crate::loader::{ComponentError, LoadError, Trial};
 use crate::runtime::Runtime;
 use crate::trigger::command_guest::CommandError;
-use crate::trigger::guest::{AppInput, Guest, Life};
+use crate::trigger::guest::{AppInput, Guest};
 
 /// The kind of trigger that this room runs.
 pub const KIND: &str = "http";
@@ -99,58 +100,111 @@ impl HttpPlan {
     }
 }
 
+/// A version that is ready to be put behind a listener.
+pub struct PreparedHttp {
+    pub app: Arc<HttpApp>,
+    /// For people.
+    pub routes: Vec<RouteSummary>,
+}
+
 /// Links every component and instantiates it once, unless that has been done before in the same way: what can't start must
-/// not replace what works.
+/// not replace what works. `rest`: what is made for that need not be held.
 pub async fn prepare(
     runtime: &Runtime,
     plan: HttpPlan,
     input: &AppInput<'_>,
-) -> Result<Arc<HttpApp>, PrepareError> {
-    let (router, endpoints) = routes(&plan, &input.id)?;
-    let life = Life::default();
-    let mut trials = Vec::new();
-    let app = HttpApp::new(|local| {
-        let mut components = HashMap::new();
-        for component in plan.components(input.app) {
-            let Some(prepared) = input.components.get(&component.id) else {
-                continue;
-            };
-            let config = plan.executor(&component.id);
-            trials.push((
-                &component.id,
-                prepared,
-                Trial::of(config.name(), &prepared.settings),
-            ));
-            let code = prepared.loaded.code.clone();
-            let executor = OnDemand::new(runtime, &component.id, code, config);
-            let guest = prepared.guest(runtime, Some(local.clone()), &life).into();
-            components.insert(component.id.clone(), HttpComponent { guest, executor });
+    rest: Option<Rest>,
+) -> Result<PreparedHttp, PrepareError> {
+    let app = HttpApp::new(input.id.clone(), input.requests.overruns.clone(), rest);
+    let made = parts(runtime, &plan, input, &app)?;
+    for warning in &made.warnings {
+        match warning {
+            RouteWarning::Twice(route) => {
+                tracing::error!(
+                    app = app.id(),
+                    route,
+                    "a route is declared twice: the later one is served"
+                );
+            }
+            RouteWarning::Reserved(route) => {
+                tracing::error!(
+                    app = app.id(),
+                    route,
+                    "a route can't be reached: the host answers there"
+                );
+            }
         }
-        AppParts {
-            id: input.id.clone(),
-            name: input.app.name().to_owned(),
-            version: input.app.version().map(str::to_owned),
-            digest: input.digest.clone(),
-            router,
-            base_path: plan.base_path.clone(),
-            endpoints: endpoints.into(),
-            components,
-            life: life.clone(),
-            admission: Admission::new(input.requests.clone()),
-        }
-    });
-    for (id, prepared, trial) in trials {
+    }
+    let routes = made.parts.routes();
+    let mut was_tried = false;
+    for Component { id, .. } in plan.components(input.app) {
+        let (Some(prepared), Some(component)) = (input.components.get(id), made.parts.components.get(id))
+        else {
+            continue;
+        };
+        let HttpComponent { guest, executor } = component;
+        let trial = Trial::of(executor.kind(), &prepared.settings);
         let passed = |trial: &Trial| prepared.loaded.has_passed(trial);
         if trial.as_ref().is_some_and(passed) {
             continue;
         }
-        let HttpComponent { guest, executor } = &app.parts.components[id];
+        was_tried = true;
         try_instantiate(id, guest, executor).await?;
         if let Some(trial) = trial {
             executor.code().passed(trial).await;
         }
     }
-    Ok(app)
+    // What is new is likely to be asked for at once, unless thousands start together.
+    if was_tried || app.holds_new_parts() {
+        app.put(made.parts.into());
+    }
+    Ok(PreparedHttp { app, routes })
+}
+
+/// Makes the parts of a version that was prepared before.
+pub fn make_again(
+    runtime: &Runtime,
+    plan: &HttpPlan,
+    input: &AppInput<'_>,
+    app: &HttpApp,
+) -> Result<AppParts, PrepareError> {
+    Ok(parts(runtime, plan, input, app)?.parts)
+}
+
+struct Made {
+    parts: AppParts,
+    warnings: Vec<RouteWarning>,
+}
+
+fn parts(
+    runtime: &Runtime,
+    plan: &HttpPlan,
+    input: &AppInput<'_>,
+    app: &HttpApp,
+) -> Result<Made, PrepareError> {
+    let (router, warnings, endpoints) = routes(plan)?;
+    let mut components = HashMap::new();
+    for component in plan.components(input.app) {
+        let Some(prepared) = input.components.get(&component.id) else {
+            continue;
+        };
+        let code = prepared.loaded.code.clone();
+        let executor = OnDemand::new(runtime, &component.id, code, plan.executor(&component.id));
+        let guest = prepared.guest(runtime, Some(app.local()), app.life()).into();
+        components.insert(component.id.clone(), HttpComponent { guest, executor });
+    }
+    let parts = AppParts {
+        name: input.app.name().to_owned(),
+        version: input.app.version().map(str::to_owned),
+        digest: input.digest.clone(),
+        router,
+        base_path: plan.base_path.clone(),
+        endpoints: endpoints.into(),
+        components,
+        admission: Admission::new(input.requests.clone()),
+        made: Instant::now(),
+    };
+    Ok(Made { parts, warnings })
 }
 
 async fn try_instantiate(id: &str, guest: &Guest, executor: &Arc<OnDemand>) -> Result<(), PrepareError> {
@@ -163,7 +217,7 @@ async fn try_instantiate(id: &str, guest: &Guest, executor: &Arc<OnDemand>) -> R
     })
 }
 
-fn routes(plan: &HttpPlan, app: &str) -> Result<(Router, Vec<Endpoint>), PrepareError> {
+fn routes(plan: &HttpPlan) -> Result<(Router, Vec<RouteWarning>, Vec<Endpoint>), PrepareError> {
     let mut endpoints = Vec::new();
     let mut routes = Vec::new();
     for trigger in &plan.triggers {
@@ -184,15 +238,5 @@ fn routes(plan: &HttpPlan, app: &str) -> Result<(Router, Vec<Endpoint>), Prepare
         endpoints.push(endpoint);
     }
     let (router, warnings) = Router::new(routes)?;
-    for warning in warnings {
-        match warning {
-            RouteWarning::Twice(route) => {
-                tracing::error!(app, route, "a route is declared twice: the later one is served")
-            }
-            RouteWarning::Reserved(route) => {
-                tracing::error!(app, route, "a route can't be reached: the host answers there")
-            }
-        }
-    }
-    Ok((router, endpoints))
+    Ok((router, warnings, endpoints))
 }

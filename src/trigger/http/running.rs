@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
 
 use super::app::HttpApp;
 use super::bind::{BindError, ListenAddress};
@@ -23,10 +22,14 @@ pub struct RunningHttp {
     pub base: String,
     /// Why clients are not met as the app's file asks; `None` where there is no TLS.
     pub trouble: Option<watch::Receiver<Option<String>>>,
-    /// Ends when the app has been stopped and drained. Dropped, it ends at once, and the app's requests with it.
-    pub run: BoxFuture<'static, ()>,
-    /// Tells it to stop, and how long requests in flight may go on. Dropping it stops without a drain.
-    pub stop: oneshot::Sender<Duration>,
+    pub run: HttpRun,
+}
+
+/// One version of an app behind its listener. Dropped, it ends at once, and the app's requests with it.
+pub struct HttpRun {
+    attached: Attached,
+    app: Arc<HttpApp>,
+    _forced: DropGuard,
 }
 
 /// Puts `app` at `site` behind the listener of `address`.
@@ -53,14 +56,16 @@ pub async fn start(
         ..location
     });
     let base = base.map_or_else(String::new, |location| url(scheme, &address, &location));
-    let (stop, stopped) = oneshot::channel();
     Ok(RunningHttp {
         address,
         urls,
         base: base + site.stripped(),
         trouble,
-        run: run(attached, app, stopped).boxed(),
-        stop,
+        run: HttpRun {
+            attached,
+            _forced: app.life().force.clone().drop_guard(),
+            app,
+        },
     })
 }
 
@@ -92,22 +97,23 @@ fn url(protocol: &Protocol, address: &ListenAddress, location: &Location) -> Str
     }
 }
 
-async fn run(attached: Attached, app: Arc<HttpApp>, stopped: oneshot::Receiver<Duration>) {
-    let life = app.life();
-    let _forced = life.force.clone().drop_guard();
-    let drain = stopped.await.unwrap_or_default();
-    // First of all: what looks for the last app of a listener, or for a place that is left, asks for this.
-    life.drain.cancel();
-    attached.detach();
-    life.in_flight.close();
-    if tokio::time::timeout(drain, life.in_flight.wait()).await.is_err() {
-        tracing::warn!(
-            app = app.id(),
-            in_flight = life.in_flight.len(),
-            "requests in flight are aborted"
-        );
+impl HttpRun {
+    /// Takes the app away; requests in flight have so long. Returns when the last of them has ended.
+    pub async fn stop(self, drain: Duration) {
+        let life = self.app.life();
+        // First of all: what looks for the last app of a listener, or for a place that is left, asks for this.
+        life.drain.cancel();
+        self.attached.detach();
+        life.in_flight.close();
+        if tokio::time::timeout(drain, life.in_flight.wait()).await.is_err() {
+            tracing::warn!(
+                app = self.app.id(),
+                in_flight = life.in_flight.len(),
+                "requests in flight are aborted"
+            );
+        }
+        life.force.cancel();
+        self.attached.end();
+        life.in_flight.wait().await;
     }
-    life.force.cancel();
-    attached.end();
-    life.in_flight.wait().await;
 }

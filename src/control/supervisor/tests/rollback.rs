@@ -39,10 +39,10 @@ impl House {
     async fn roll_back(&self, version: Option<&str>) -> Result<u64, Refusal> {
         let version = version.map(str::to_owned);
         let pinned = self.handle.roll_back(AppId::new("a"), version).await?;
-        assert_eq!(self.status.borrow().apps["a"].pinned.as_ref(), Some(&pinned));
+        assert_eq!(self.status.borrow().apps["a"].pinned.as_deref(), Some(&pinned));
         assert_eq!(
-            self.status.borrow().apps["a"].digest.as_ref(),
-            Some(&pinned.digest)
+            self.status.borrow().apps["a"].digest.as_deref(),
+            Some(&*pinned.digest)
         );
         Ok(pinned.version)
     }
@@ -99,8 +99,11 @@ async fn an_app_goes_back_to_what_served_and_stays_there_until_its_file_changes(
     house.set("a", &app("x/three", 1)).await;
     let status = house.state("a", AppState::Running).await;
     assert_eq!(
-        (status.pinned.map(|pinned| pinned.version), status.digest),
-        (Some(1), Some(digest(1)))
+        (
+            status.pinned.map(|pinned| pinned.version),
+            status.digest.as_deref()
+        ),
+        (Some(1), Some(&*digest(1)))
     );
     assert_eq!(house.told().await, before);
     house.set("a", "{").await;
@@ -129,7 +132,7 @@ async fn a_pin_that_is_undone_serves_what_the_file_asks_for() {
     house.handle.undo_rollback(AppId::new("a")).await.unwrap();
     house
         .app("a", "what the file asks for", |app| {
-            app.pinned.is_none() && app.digest == Some(digest(2))
+            app.pinned.is_none() && app.digest.as_deref() == Some(&*digest(2))
         })
         .await;
     house.answers(1, &format!("a@x/two#{}", digest(2))).await;
@@ -145,7 +148,10 @@ async fn a_pin_that_is_undone_serves_what_the_file_asks_for() {
     let mut house = house.restart().await;
     house.set("a", &app("x/two", 1)).await;
     let status = house.state("a", AppState::Running).await;
-    assert_eq!((status.pinned, status.digest), (None, Some(digest(2))));
+    assert_eq!(
+        (status.pinned, status.digest.as_deref()),
+        (None, Some(&*digest(2)))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,7 +234,7 @@ async fn a_place_that_cant_be_had_refuses_the_rollback_as_well() {
     let refused = house.roll_back(None).await.unwrap_err();
     assert!(refused.to_string().contains("127.0.0.1:1 is in use"), "{refused}");
     let status = house.status.borrow().apps["a"].clone();
-    assert_eq!((status.pinned, status.state), (None, AppState::Running));
+    assert_eq!((&status.pinned, status.state), (&None, AppState::Running));
     assert_eq!(
         house.fake.answer("127.0.0.1:1"),
         Some(format!("a@x/two#{}", digest(2)))

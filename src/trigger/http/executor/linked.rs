@@ -78,6 +78,15 @@ impl OnDemand {
         Ok(executor)
     }
 
+    pub(in crate::trigger::http) fn last_use(&self) -> Instant {
+        *START + Duration::from_millis(self.last_use.load(Ordering::Relaxed))
+    }
+
+    /// What its component is called as.
+    pub(in crate::trigger::http) fn kind(&self) -> &'static str {
+        self.config.name()
+    }
+
     pub(in crate::trigger::http) fn code(&self) -> &ComponentCode {
         &self.code
     }
@@ -123,7 +132,7 @@ impl OnDemand {
 
 impl Resident for OnDemand {
     fn last_use(&self) -> Instant {
-        *START + Duration::from_millis(self.last_use.load(Ordering::Relaxed))
+        self.last_use()
     }
 
     fn leave(&self) {
