@@ -79,6 +79,7 @@ pub fn main(settings: Settings) -> ExitCode {
 async fn run(settings: Settings, begun: Begun) -> Result<ExitCode> {
     let Begun {
         directories,
+        runtime_config,
         lock,
         inherited,
         admin: admin_sockets,
@@ -110,6 +111,7 @@ async fn run(settings: Settings, begun: Begun) -> Result<ExitCode> {
         writable: writable.clone(),
         logs: logs.guests.clone(),
         files: CertificateFiles::default(),
+        runtime_config,
     };
     let files = built.files.clone();
     let Launching {

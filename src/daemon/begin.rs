@@ -10,6 +10,7 @@ use super::{Directories, Settings, Source};
 use crate::admin::{self, AdminSockets};
 use crate::control::SourceLock;
 use crate::net::ListeningSocket;
+use crate::runtime_config::RuntimeConfig;
 use crate::sandbox::{self, Writable};
 use crate::service::{self, OldProcess, Takeover};
 use crate::trigger::http::Inherited;
@@ -21,6 +22,8 @@ pub(super) const ADMIN_ADDRESS: &str = "admin address";
 /// What the rest is built on.
 pub(super) struct Begun {
     pub(super) directories: Directories,
+    /// That of `--runtime-config`.
+    pub(super) runtime_config: RuntimeConfig,
     pub(super) lock: SourceLock,
     pub(super) inherited: Arc<Inherited>,
     /// The admin sockets of the process before this one.
@@ -34,14 +37,23 @@ pub(super) struct Begun {
 
 pub(super) fn begin(settings: &Settings) -> Result<Begun> {
     let activated = service::sockets();
-    match service::takeover().context("can't take over from the other process")? {
-        None => first(settings, activated),
-        Some(takeover) => next(settings, takeover),
+    let takeover = service::takeover().context("can't take over from the other process")?;
+    let runtime_config = match &settings.runtime_config {
+        Some(file) => RuntimeConfig::read(file)?,
+        None => RuntimeConfig::default(),
+    };
+    match takeover {
+        None => first(settings, runtime_config, activated),
+        Some(takeover) => next(settings, runtime_config, takeover),
     }
 }
 
 /// Nobody was here before.
-fn first(settings: &Settings, activated: Vec<ListeningSocket>) -> Result<Begun> {
+fn first(
+    settings: &Settings,
+    runtime_config: RuntimeConfig,
+    activated: Vec<ListeningSocket>,
+) -> Result<Begun> {
     let source = settings.source.path();
     if let Source::Directory { path, .. } = &settings.source {
         std::fs::create_dir_all(path)
@@ -54,11 +66,17 @@ fn first(settings: &Settings, activated: Vec<ListeningSocket>) -> Result<Begun> 
         None => admin::own_directory(&directories.socket)?,
     }
     let program = service::own_program().context("can't tell where this program is")?;
-    let rules = rules(settings, &directories, &program)?;
+    let rules = rules(
+        settings,
+        &directories,
+        runtime_config.log_dir.as_deref(),
+        &program,
+    )?;
     let writable = sandbox::confine(settings.sandbox, &rules)?;
     let inherited = Inherited::of_service(activated).context("can't use a socket of the service manager")?;
     Ok(Begun {
         directories,
+        runtime_config,
         lock,
         inherited: Arc::new(inherited),
         admin: AdminSockets::default(),
@@ -69,7 +87,7 @@ fn first(settings: &Settings, activated: Vec<ListeningSocket>) -> Result<Begun> 
 }
 
 /// What the old process has open is used, and its confinement is this one's too: it is inherited, and can't be changed.
-fn next(settings: &Settings, takeover: Takeover) -> Result<Begun> {
+fn next(settings: &Settings, runtime_config: RuntimeConfig, takeover: Takeover) -> Result<Begun> {
     let Takeover {
         lock,
         writable,
@@ -88,6 +106,7 @@ fn next(settings: &Settings, takeover: Takeover) -> Result<Begun> {
     }
     Ok(Begun {
         directories: Directories::new(settings)?,
+        runtime_config,
         lock: SourceLock::shared(lock),
         inherited: Arc::new(Inherited::handed_over(sockets)),
         admin,

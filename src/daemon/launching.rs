@@ -29,6 +29,8 @@ pub(super) struct Built {
     pub(super) writable: Writable,
     pub(super) logs: GuestLogs,
     pub(super) files: CertificateFiles,
+    /// The daemon's, which goes below those of apps.
+    pub(super) runtime_config: RuntimeConfig,
 }
 
 pub(super) fn acme(settings: &Settings, directories: &Directories) -> Result<Acme> {
@@ -60,6 +62,7 @@ pub(super) fn launcher(
         writable,
         logs,
         files,
+        runtime_config,
     } = built;
     let store = Store::open(&directories.cache)?;
     let progress: Arc<dyn Progress> = match telemetry::bars() {
@@ -77,10 +80,6 @@ pub(super) fn launcher(
     let references = directories.data.join("references");
     let resolutions = Resolutions::open(&references)
         .with_context(|| format!("can't create the directory {}", references.display()))?;
-    let runtime_config = match &settings.runtime_config {
-        Some(file) => RuntimeConfig::read(file)?,
-        None => RuntimeConfig::default(),
-    };
     let runtime = Runtime::new(host::link)?;
     let loader = Loader::new(&runtime, store.clone())?;
     tasks::spawn("idle code", loader.residents().clone().keep_tidy());

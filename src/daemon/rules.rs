@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use super::{Directories, Settings, Source};
 use crate::manifest::Address;
 use crate::oci::CredentialSources;
-use crate::runtime_config::RuntimeConfig;
 use crate::sandbox::{Rules, SandboxError};
 use crate::trigger::http::AccessLogTarget;
 
@@ -16,7 +15,13 @@ const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 /// Where sockets of services are.
 const RUNTIME: &str = "/run";
 
-pub(super) fn rules(settings: &Settings, directories: &Directories, program: &Path) -> Result<Rules> {
+/// `log_dir`: that of the runtime configuration.
+pub(super) fn rules(
+    settings: &Settings,
+    directories: &Directories,
+    log_dir: Option<&Path>,
+    program: &Path,
+) -> Result<Rules> {
     let state_root = std::path::absolute(&directories.state_root)?;
     let own = [state_root, directories.data.clone(), directories.cache.clone()];
     for directory in &own {
@@ -24,11 +29,9 @@ pub(super) fn rules(settings: &Settings, directories: &Directories, program: &Pa
         let _ = std::fs::create_dir_all(directory);
     }
     let mut writable = Vec::from(own);
-    // One that can't be read is told by whoever needs it.
-    let config = settings.runtime_config.as_deref().map(RuntimeConfig::read);
-    if let Some(logs) = config.and_then(|config| config.ok()?.log_dir) {
-        let _ = std::fs::create_dir_all(&logs);
-        writable.push(logs);
+    if let Some(logs) = log_dir {
+        let _ = std::fs::create_dir_all(logs);
+        writable.push(logs.to_owned());
     }
     writable.push(std::env::temp_dir());
     writable.extend(TEMPORARY.map(PathBuf::from));

@@ -121,7 +121,26 @@ impl fmt::Debug for ToQueue {
     }
 }
 
+/// What the traits of all signals ask for and the queue does not need: whoever ends the process flushes it.
+macro_rules! nothing_to_flush {
+    () => {
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+    };
+}
+
 impl SpanProcessor for ToQueue {
+    nothing_to_flush!();
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+
     fn on_start(&self, _: &mut Span, _: &opentelemetry::Context) {}
 
     fn on_end(&self, span: SpanData) {
@@ -135,21 +154,15 @@ impl SpanProcessor for ToQueue {
             let _ = queue.push(ResourceSpans::new(span, &self.resource), &self.budget);
         }
     }
+}
 
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
+impl LogProcessor for ToQueue {
+    nothing_to_flush!();
 
     fn set_resource(&mut self, resource: &Resource) {
         self.resource = resource.into();
     }
-}
 
-impl LogProcessor for ToQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         let Some(queue) = &self.exporter.logs else {
             return;
@@ -170,21 +183,11 @@ impl LogProcessor for ToQueue {
         // What does not fit is counted there.
         let _ = queue.push(logs, &self.budget);
     }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.resource = resource.into();
-    }
 }
 
 impl PushMetricExporter for ToQueue {
+    nothing_to_flush!();
+
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let Some(queue) = &self.exporter.metrics else {
             return Ok(());
@@ -193,14 +196,6 @@ impl PushMetricExporter for ToQueue {
             let pushed = queue.push(metrics, &self.budget);
             pushed.map_err(|full| OTelSdkError::InternalFailure(full.to_string()))?;
         }
-        Ok(())
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
     }
 

@@ -27,6 +27,9 @@ struct Shown {
     restarts: u64,
 }
 
+/// A series with a value for each app: its name, what it counts, and where that is.
+type Told<T> = (&'static str, &'static str, fn(&T) -> u64);
+
 impl AppSeries {
     pub(super) fn new(sources: &Arc<Sources>) -> Self {
         Self(sources.clone())
@@ -103,20 +106,23 @@ fn durations(encoder: &mut DescriptorEncoder<'_>, shown: &[Shown]) -> fmt::Resul
 }
 
 fn gauges(encoder: &mut DescriptorEncoder<'_>, shown: &[Shown]) -> fmt::Result {
-    let help = "Requests of clients that have not ended.";
-    let name = "lepton_http_requests_in_flight";
-    let mut series = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    for Shown { app, numbers, .. } in shown {
-        series
-            .encode_family(&[("app", &**app)])?
-            .encode_gauge(&numbers.in_flight())?;
-    }
-    let help = "Instances of guests.";
-    let mut series = encoder.encode_descriptor("lepton_instances", help, None, MetricType::Gauge)?;
-    for Shown { app, numbers, .. } in shown {
-        series
-            .encode_family(&[("app", &**app)])?
-            .encode_gauge(&numbers.instances())?;
+    let gauges: [Told<Numbers>; 2] = [
+        (
+            "lepton_http_requests_in_flight",
+            "Requests of clients that have not ended.",
+            Numbers::in_flight,
+        ),
+        ("lepton_instances", "Instances of guests.", |numbers| {
+            numbers.instances() as u64
+        }),
+    ];
+    for (name, help, value) in gauges {
+        let mut series = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for Shown { app, numbers, .. } in shown {
+            series
+                .encode_family(&[("app", &**app)])?
+                .encode_gauge(&value(numbers))?;
+        }
     }
     Ok(())
 }
@@ -143,21 +149,25 @@ fn incidents(encoder: &mut DescriptorEncoder<'_>, shown: &[Shown]) -> fmt::Resul
 }
 
 fn runs(encoder: &mut DescriptorEncoder<'_>, shown: &[Shown]) -> fmt::Result {
-    let help = "Versions that have taken the place of one that served.";
-    let name = "lepton_app_redeploys";
-    let mut series = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for Shown { app, redeploys, .. } in shown {
-        series
-            .encode_family(&[("app", &**app)])?
-            .encode_counter::<NoLabelSet, _, f64>(redeploys, None)?;
-    }
-    let help = "Times that an app ended by itself, to be started again.";
-    let name = "lepton_app_restarts";
-    let mut series = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for Shown { app, restarts, .. } in shown {
-        series
-            .encode_family(&[("app", &**app)])?
-            .encode_counter::<NoLabelSet, _, f64>(restarts, None)?;
+    let counters: [Told<Shown>; 2] = [
+        (
+            "lepton_app_redeploys",
+            "Versions that have taken the place of one that served.",
+            |shown| shown.redeploys,
+        ),
+        (
+            "lepton_app_restarts",
+            "Times that an app ended by itself, to be started again.",
+            |shown| shown.restarts,
+        ),
+    ];
+    for (name, help, total) in counters {
+        let mut series = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for shown in shown {
+            series
+                .encode_family(&[("app", &*shown.app)])?
+                .encode_counter::<NoLabelSet, _, f64>(&total(shown), None)?;
+        }
     }
     Ok(())
 }

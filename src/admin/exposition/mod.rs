@@ -33,35 +33,41 @@ impl Exposition {
             supervisor,
             ..
         } = &**sources;
-        registry.register(
-            "lepton_fetches",
-            "Blobs fetched from registries and layouts, and verified",
-            fetches.blobs.clone(),
-        );
-        registry.register(
-            "lepton_fetched_bytes",
-            "Bytes of the blobs that were fetched",
-            fetches.bytes.clone(),
-        );
-        registry.register(
-            "lepton_fetch_failures",
-            "References that could not be resolved, and artifacts that could not be fetched",
-            fetches.failures.clone(),
-        );
-        registry.register(
-            "lepton_compiles",
-            "Components that were compiled",
-            compiles.count.clone(),
-        );
+        for (name, help, counter) in [
+            (
+                "lepton_fetches",
+                "Blobs fetched from registries and layouts, and verified",
+                &fetches.blobs,
+            ),
+            (
+                "lepton_fetched_bytes",
+                "Bytes of the blobs that were fetched",
+                &fetches.bytes,
+            ),
+            (
+                "lepton_fetch_failures",
+                "References that could not be resolved, and artifacts that could not be fetched",
+                &fetches.failures,
+            ),
+            (
+                "lepton_compiles",
+                "Components that were compiled",
+                &compiles.count,
+            ),
+            (
+                "lepton_file_changes",
+                "App files that were new, changed or removed; those found at the start, too",
+                supervisor.file_changes(),
+            ),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+        // Not of whole numbers.
+        let seconds = compiles.seconds.clone();
         registry.register(
             "lepton_compile_seconds",
             "Time spent on compiling components",
-            compiles.seconds.clone(),
-        );
-        registry.register(
-            "lepton_file_changes",
-            "App files that were new, changed or removed; those found at the start, too",
-            supervisor.file_changes().clone(),
+            seconds,
         );
         registry.register_collector(Box::new(ProcessSeries::new()));
         Self(Arc::new(registry))
