@@ -8,6 +8,7 @@ use http::Uri;
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::early_answer::may_come_early;
 use super::permission::OutboundPermission;
 use crate::net::{HttpClients, SendError, Timeouts};
 use crate::runtime::{DispatchError, LocalDispatch};
@@ -89,7 +90,7 @@ impl WasiHttpHooks for OutboundHooks {
             request.extensions_mut().insert(told.span().clone());
         }
         Box::new(async move {
-            let sent = outbound.send(request, options, depth).await;
+            let sent = outbound.send(may_come_early(request), options, depth).await;
             if let Some(told) = &told {
                 match &sent {
                     Ok(response) => told.answered(response.status()),

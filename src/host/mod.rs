@@ -3,6 +3,7 @@
 mod backup;
 mod connections;
 mod context;
+mod early_answer;
 mod error;
 mod http;
 mod key_value;
