@@ -54,7 +54,7 @@ pub async fn prepare(cache: &Path, wasm: &[u8]) -> Arc<HttpApp> {
         OutboundPermission::new(id.clone(), component.clone(), &[], Vec::new(), variables.clone());
     let places = Arc::new(Semaphore::new(MAX_INSTANCES_OF_APP));
     let metrics = AppMetrics::new(id.clone(), &Apps::default(), &places, MAX_INSTANCES_OF_APP);
-    let overruns = Arc::new(Overruns::new(Arc::new(metrics)));
+    let overruns = Arc::new(Overruns::new(metrics));
     let settings = InstanceSettings {
         app: id.clone(),
         component,
@@ -87,7 +87,8 @@ pub async fn prepare(cache: &Path, wasm: &[u8]) -> Arc<HttpApp> {
         requests: RequestLimits::none(overruns),
     };
     let plan = HttpPlan::new(&app).expect("a trigger");
-    http::prepare(&runtime, plan, &input).await.expect("an app")
+    let prepared = http::prepare(&runtime, plan, &input, None).await;
+    prepared.expect("an app").app
 }
 
 /// One request to the page at the root, to the last byte of its response.

@@ -7,17 +7,16 @@ use std::iter::{Chain, Flatten};
 use std::{mem, option, slice};
 
 /// A set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum Few<T> {
+    #[default]
     None,
     One(T),
+    #[expect(
+        clippy::box_collection,
+        reason = "it is rare, and not to take room in all the others"
+    )]
     More(Box<BTreeSet<T>>),
-}
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl<T: Ord> Few<T> {
@@ -83,17 +82,16 @@ impl<'a, T: Ord> IntoIterator for &'a Few<T> {
 }
 
 /// A map.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum FewKeys<K, V> {
+    #[default]
     None,
     One(K, V),
+    #[expect(
+        clippy::box_collection,
+        reason = "it is rare, and not to take room in all the others"
+    )]
     More(Box<BTreeMap<K, V>>),
-}
-
-impl<K, V> Default for FewKeys<K, V> {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl<K: Ord, V> FewKeys<K, V> {

@@ -80,6 +80,7 @@ pub(super) struct AppResources<'a> {
 
 impl<'a> AppResources<'a> {
     /// What all apps are launched with, and what is this one's.
+    #[expect(clippy::too_many_arguments, reason = "they are what one version of an app is")]
     pub(super) async fn new(
         Parts {
             client: shared,

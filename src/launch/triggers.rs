@@ -198,11 +198,11 @@ impl PreparedTriggers {
 }
 
 impl Started {
-    /// What runs, if that is nothing but HTTP. `once`: the app has a command.
-    pub(super) fn only_http(self, once: bool) -> Result<HttpRun, Self> {
+    /// What runs, if that is nothing but HTTP; else it is given back. `once`: the app has a command.
+    pub(super) fn only_http(self, once: bool) -> Result<HttpRun, Box<Self>> {
         match self.http {
             Some(http) if !once && self.events.is_empty() && self.command.is_none() => Ok(http.run),
-            http => Err(Self { http, ..self }),
+            http => Err(Box::new(Self { http, ..self })),
         }
     }
 
