@@ -285,17 +285,13 @@ impl Parts {
     async fn make_state_dir(&self, spec: &AppSpec, config: &RuntimeConfig) -> Result<PathBuf, LaunchFailure> {
         let path = self.state_dir(spec, config);
         self.writable.check("the state directory", &path)?;
-        let error = |source| LaunchFailure::StateDir {
-            path: path.clone(),
-            source,
-        };
         let made = path.clone();
         match tasks::on_disk(move || std::fs::create_dir_all(&made)).await {
-            Ok(made) => made.map_err(error)?,
+            Ok(made) => made.map_err(|source| LaunchFailure::StateDir { path, source })?,
             // It panicked, and goes on doing so here.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
-        std::path::absolute(&path).map_err(error)
+        self.absolute_state_dir(spec, config)
     }
 
     /// The state directory, which need not exist.

@@ -64,7 +64,6 @@ struct Shared {
     linker: Linker<HostState>,
     /// For commands of WASI preview 1.
     commands: wasmtime::Linker<CommandState>,
-    background: Background,
     threads: Arc<Threads>,
     clock: EpochClock,
 }
@@ -98,8 +97,7 @@ impl Runtime {
                 engine,
                 linker,
                 commands,
-                threads: Threads::new(threads(), Some(background.clone())),
-                background,
+                threads: Threads::new(threads(), Some(background)),
                 clock,
             }),
         })
@@ -116,11 +114,6 @@ impl Runtime {
     /// Links core modules that ask for WASI preview 1 and nothing else.
     pub fn command_linker(&self) -> &wasmtime::Linker<CommandState> {
         &self.shared.commands
-    }
-
-    /// Where what makes way for others runs.
-    pub fn background(&self) -> &Background {
-        &self.shared.background
     }
 
     /// For one more app.

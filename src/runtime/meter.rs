@@ -88,11 +88,6 @@ impl Meter {
         }))
     }
 
-    /// What the app has used of the process's threads.
-    pub fn share(&self) -> &AppShare {
-        &self.0.share
-    }
-
     /// One more request for an instance that has `at_once` of them, this one included: it brings the time that one may take,
     /// and nothing is saved up.
     pub fn request(&self, at_once: u32) {
@@ -328,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn an_instance_in_the_background_ends_with_whoever_drives_it() {
         let meter = with_background();
-        meter.share().held(MUCH);
+        meter.0.share.held(MUCH);
         let (held, dropped) = oneshot::channel::<()>();
         let mut guest = meter.drive::<_, ()>(Box::pin(async move {
             let _held = held;
@@ -342,7 +337,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_the_background_reaches_whoever_drives_the_instance() {
         let meter = with_background();
-        meter.share().held(MUCH);
+        meter.0.share.held(MUCH);
         let falls = meter.drive::<_, ()>(Box::pin(async { panic!("in a host call") }));
         let panic = std::panic::AssertUnwindSafe(falls)
             .catch_unwind()

@@ -175,7 +175,9 @@ impl AppShare {
 
     /// Whether the app has lately held threads for longer than others can be asked to wait.
     pub fn is_heavy(&self) -> bool {
-        self.shared.paid.load(Ordering::Relaxed) > since_start() + nanos(BURST * SHARE)
+        let paid = self.shared.paid.load(Ordering::Relaxed);
+        // Most apps have never owed anything: no clock is asked for them, at each poll.
+        paid > 0 && paid > since_start() + nanos(BURST * SHARE)
     }
 
     /// Where the app's instances have to run for now, if not here.
