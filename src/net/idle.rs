@@ -1,6 +1,7 @@
 //! Connections that an app has open and that nobody uses at the moment.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -13,8 +14,8 @@ use super::outbound::{Kind, Outbound, Permit, ReachError};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often it is looked which those are.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
-/// Pools that are added before it is looked again which are in use.
-const MIN_ROOM: usize = 64;
+/// Entries that are added before it is looked again which are in use.
+pub(crate) const MIN_ROOM: usize = 64;
 /// Connections that are kept for one address.
 const MAX_IDLE_PER_ADDRESS: usize = 32;
 
@@ -48,13 +49,7 @@ impl<C: Reusable> IdlePools<C> {
         if let Some(pool) = pools.get(&key).and_then(Weak::upgrade) {
             return pool;
         }
-        // Not at each: there may be thousands, and most of them in use.
-        if pools.len() == pools.capacity() {
-            pools.retain(|_, pool| pool.strong_count() > 0);
-            let used = pools.len();
-            pools.shrink_to(used);
-            pools.reserve(used + MIN_ROOM);
-        }
+        make_room(&mut pools);
         let pool = Arc::new(IdlePool::new(outbound.clone(), kind));
         pools.insert(key, Arc::downgrade(&pool));
         pool
@@ -176,6 +171,16 @@ async fn sweep<C: Reusable>(pool: Weak<IdlePool<C>>) {
             Some(pool) if pool.sweep() => {}
             _ => return,
         }
+    }
+}
+
+/// Forgets what nobody uses any more, if there is no room for one more. Not at each: there may be thousands, and most of them in use.
+pub(crate) fn make_room<K: Eq + Hash, V>(entries: &mut HashMap<K, Weak<V>>) {
+    if entries.len() == entries.capacity() {
+        entries.retain(|_, entry| entry.strong_count() > 0);
+        let used = entries.len();
+        entries.shrink_to(used);
+        entries.reserve(used + MIN_ROOM);
     }
 }
 

@@ -25,6 +25,9 @@ pub use certificates::{
 pub use client::{ClientSettings, HttpClient, ResponseBody, Timeouts};
 pub use clients::HttpClients;
 pub use error::SendError;
+#[cfg(test)]
+pub(crate) use idle::MIN_ROOM;
+pub(crate) use idle::make_room;
 pub use idle::{IdlePool, IdlePools, Reusable};
 pub use listening::ListeningSocket;
 pub(crate) use listening::keep_alive;

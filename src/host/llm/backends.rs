@@ -4,15 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::net::tls_client_config;
+use crate::net::{make_room, tls_client_config};
 
 /// A server that can be reached at all accepts within this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one answer may take to compute and to arrive.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// Turns that are added before it is looked again which are in use.
-const MIN_ROOM: usize = 64;
 
 /// The process's way to servers of language models.
 #[derive(Default)]
@@ -42,13 +39,7 @@ impl LlmBackends {
         if let Some(turn) = turns.get(app).and_then(Weak::upgrade) {
             return turn;
         }
-        // Not at each: there may be thousands, and most of them in use.
-        if turns.len() == turns.capacity() {
-            turns.retain(|_, turn| turn.strong_count() > 0);
-            turns.shrink_to_fit();
-            let room = turns.len() + MIN_ROOM;
-            turns.reserve(room);
-        }
+        make_room(&mut turns);
         let turn = Arc::default();
         turns.insert(app.clone(), Arc::downgrade(&turn));
         turn
@@ -58,6 +49,7 @@ impl LlmBackends {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::MIN_ROOM;
 
     #[test]
     fn an_app_has_one_turn_as_long_as_anybody_holds_it() {
