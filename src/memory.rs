@@ -23,10 +23,9 @@ pub fn collect_by(collect: fn()) {
     let _ = COLLECT.set(collect);
 }
 
-/// Has every thread of the async runtime give back what is free, the next time that it has nothing to do, and this thread now.
-pub(crate) fn give_back() {
+/// Has every thread give back what is free when it is next at [`when_idle`].
+pub(crate) fn ask() {
     ASKED.fetch_add(1, Ordering::Relaxed);
-    when_idle();
 }
 
 /// To be called by a thread that has nothing to do.

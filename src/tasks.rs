@@ -2,6 +2,7 @@
 //! all who want the same.
 
 mod background;
+mod disk;
 mod flights;
 
 use std::any::Any;
@@ -9,13 +10,16 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use background::{Background, BackgroundTask, in_background, start_thread, thread_cpu};
+pub use disk::on_disk;
 pub(crate) use flights::Flights;
+
+use crate::memory;
 
 /// Spawns a task that carries its name in every log line below it.
 ///
@@ -38,22 +42,14 @@ where
     tokio::spawn(guarded.instrument(span))
 }
 
-/// Short pieces of work with files that are done at once: thousands of apps may start together, each thread costs memory, and
-/// all of them take the processor from requests.
-const PLACES_ON_DISK: usize = 4;
-
-/// Does a short piece of work with files on a thread of its own, when there is a place. Once begun, it is done to its end.
-///
-/// # Errors
-/// It panicked, or the runtime ends.
-pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-    static PLACES: Semaphore = Semaphore::const_new(PLACES_ON_DISK);
-    // It is never closed.
-    let place = PLACES.acquire().await;
-    // The place is given back here and not there: a thread is ready for the next piece of work a moment after it has done one, and
-    // whoever has the place before that gets another thread, one after the other up to hundreds of them.
-    let (done, _place) = tokio::task::spawn_blocking(move || (work(), place)).await?;
-    Ok(done)
+/// Has the threads that stay give back what is free of their memory as soon as they have nothing to do.
+pub(crate) fn give_back_memory() {
+    memory::ask();
+    disk::give_back();
+    // Those of the async runtime that sleep have to wake up for it.
+    for _ in 0..2 * Handle::current().metrics().num_workers() {
+        spawn("wake up", tokio::task::yield_now());
+    }
 }
 
 /// What a panic said, as far as it said it in words.

@@ -118,9 +118,18 @@ impl Daemon {
 
     /// What it says of its apps.
     pub fn status(&self) -> Value {
+        self.get("/status")
+    }
+
+    /// Of one app: it costs next to nothing, however many there are.
+    pub fn app(&self, name: &str) -> Value {
+        self.get(&format!("/apps/{name}"))
+    }
+
+    fn get(&self, path: &str) -> Value {
         let mut socket = UnixStream::connect(self.home().socket()).expect("the admin socket");
         socket
-            .write_all(b"GET /status HTTP/1.1\r\nhost: tauon\r\nconnection: close\r\n\r\n")
+            .write_all(format!("GET {path} HTTP/1.1\r\nhost: tauon\r\nconnection: close\r\n\r\n").as_bytes())
             .expect("an open socket");
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).expect("an answer");

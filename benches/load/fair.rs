@@ -1,5 +1,6 @@
 //! What an app that burns the processor does to others: a small app's latencies with such a neighbour and without.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,6 @@ use crate::app::App;
 use crate::client::{self, Extent, Load, Question, Run};
 use crate::stock::Stock;
 
-/// See `tests/guests/probe`.
-const GUEST: &str = "probe";
 const CONNECTIONS: usize = 4;
 /// Questions a second that the small app gets: it has nearly nothing to do.
 const RATE: f64 = 200.0;
@@ -25,18 +24,28 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// How the neighbour burns.
 struct Fire {
     name: &'static str,
+    /// See `tests/guests`.
+    guest: &'static str,
     path: &'static str,
 }
 
-const FIRES: [Fire; 2] = [
+const FIRES: [Fire; 3] = [
     // Requests that never end.
     Fire {
         name: "endless",
+        guest: "probe",
+        path: "/spin",
+    },
+    // The same, of `wasi:http` 0.3, whose instances others share.
+    Fire {
+        name: "endless3",
+        guest: "probe3",
         path: "/spin",
     },
     // Requests that take some tens of milliseconds each, one after the other.
     Fire {
         name: "short",
+        guest: "probe",
         path: "/alloc?mb=64",
     },
 ];
@@ -46,9 +55,13 @@ pub fn run(stock: &Stock) {
     let quiet = stock.app();
     daemon.home().write("quiet", &quiet.json());
     client::wait_for_200(quiet.address);
-    let burning = App::new(&stock.guest(GUEST, json!({})));
-    daemon.home().write("burning", &burning.json());
-    client::wait_for_answer(burning.address);
+    let burning = ["probe", "probe3"].map(|guest| {
+        let app = App::new(&stock.guest(guest, json!({})));
+        daemon.home().write(guest, &app.json());
+        client::wait_for_answer(app.address);
+        (guest, app.address)
+    });
+    let burning = HashMap::from(burning);
     round(quiet.address);
 
     let mut alone = Load::default();
@@ -59,7 +72,7 @@ pub fn run(stock: &Stock) {
     for _ in 0..ROUNDS {
         alone.add(round(quiet.address));
         for (fire, requests, load) in &mut beside {
-            let lit = Lit::new(burning.address, fire, *requests);
+            let lit = Lit::new(burning[fire.guest], fire, *requests);
             load.add(round(quiet.address));
             lit.put_out();
         }

@@ -129,11 +129,8 @@ impl Blueprint {
             Content::PlainWasm { digest, name } => LockedApp::plain_wasm(name, digest),
             Content::Locked(digest) => {
                 let (store, digest) = (self.all.puller.store().clone(), *digest);
-                let read = match tasks::on_disk(move || store.read(&digest)).await {
-                    Ok(read) => read.map_err(OciError::from)?,
-                    // It panicked, and goes on doing so here.
-                    Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-                };
+                let read = tasks::on_disk(move || store.read(&digest)).await;
+                let read = read.map_err(OciError::from)?;
                 LockedApp::parse(&read.ok_or(LaunchFailure::Gone(digest))?)?
             }
         };

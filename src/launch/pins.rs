@@ -101,11 +101,9 @@ impl Pins {
         let pinned = Pinned::default();
         let (pins, slot) = (self.clone(), pinned.clone());
         tasks::spawn("pin", async move {
-            // A panic has been logged.
-            if let Ok(pins) = tasks::on_disk(move || pins.add(&app, items)).await {
-                // Nobody else sets it. If the version has ended meanwhile, this ends its pins.
-                let _ = slot.set(pins);
-            }
+            let pins = tasks::on_disk(move || pins.add(&app, items)).await;
+            // Nobody else sets it. If the version has ended meanwhile, this ends its pins.
+            let _ = slot.set(pins);
             drop(lease);
         });
         pinned

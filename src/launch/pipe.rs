@@ -107,10 +107,7 @@ impl Parts {
             return Some(digest);
         }
         let (resolutions, reference) = (self.resolutions.clone(), spec.reference.clone());
-        tasks::on_disk(move || resolutions.get(&reference))
-            .await
-            .ok()
-            .flatten()
+        tasks::on_disk(move || resolutions.get(&reference)).await
     }
 
     /// What the reference means now; remembered, unless it always means the same.
@@ -121,7 +118,7 @@ impl Parts {
         let digest = Box::pin(self.puller.resolve(&spec.reference)).await?;
         let (resolutions, reference) = (self.resolutions.clone(), spec.reference.clone());
         let written = tasks::on_disk(move || resolutions.put(&reference, digest)).await;
-        if let Ok(Err(error)) = written {
+        if let Err(error) = written {
             tracing::warn!(reference = %spec.reference, %error, "what the reference means can't be remembered");
         }
         Ok(digest)
@@ -286,11 +283,8 @@ impl Parts {
         let path = self.state_dir(spec, config);
         self.writable.check("the state directory", &path)?;
         let made = path.clone();
-        match tasks::on_disk(move || std::fs::create_dir_all(&made)).await {
-            Ok(made) => made.map_err(|source| LaunchFailure::StateDir { path, source })?,
-            // It panicked, and goes on doing so here.
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        let made = tasks::on_disk(move || std::fs::create_dir_all(&made)).await;
+        made.map_err(|source| LaunchFailure::StateDir { path, source })?;
         self.absolute_state_dir(spec, config)
     }
 
@@ -372,9 +366,5 @@ async fn read_config(file: PathBuf) -> Result<RuntimeConfig, LaunchFailure> {
         config.resolve_store_paths(&base);
         Ok::<_, RuntimeConfigError>(config)
     };
-    match tasks::on_disk(read).await {
-        Ok(config) => Ok(config?),
-        // It panicked, and goes on doing so here.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    Ok(tasks::on_disk(read).await?)
 }

@@ -28,8 +28,6 @@ pub enum ComponentError {
     },
     #[error("the content {digest} of the component `{component}` is not in the artifact: push the app again")]
     Missing { component: String, digest: Digest },
-    #[error("the task that laid out the files of the component `{0}` failed")]
-    Task(String),
 }
 
 /// Loads components for one engine from one store. A cheap handle.
@@ -183,13 +181,10 @@ impl Loader {
         }
         let store = self.store.clone();
         let laid_out = tasks::on_disk(move || materialise(store.root(), store.scratch(), &entries)).await;
-        let id = || component.id.clone();
-        laid_out
-            .map_err(|_| ComponentError::Task(id()))?
-            .map_err(|source| ComponentError::Load {
-                component: id(),
-                source,
-            })
+        laid_out.map_err(|source| ComponentError::Load {
+            component: component.id.clone(),
+            source,
+        })
     }
 
     /// An artifact may name content that it does not carry.

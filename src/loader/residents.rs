@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
-use tokio::runtime::Handle;
 
-use crate::{memory, tasks};
+use crate::tasks;
 
 /// How long code stays mapped after its last use: mapping it again takes less than a millisecond.
 const IDLE: Duration = Duration::from_secs(5);
@@ -110,7 +109,7 @@ impl Residents {
             }
             if left > 0 && (quiet || left >= MANY) {
                 left = 0;
-                give_back().await;
+                tasks::give_back_memory();
             }
         }
     }
@@ -131,16 +130,6 @@ impl Residents {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Has all threads give back what is free.
-async fn give_back() {
-    // A panic has been logged.
-    let _ = tokio::task::spawn_blocking(memory::give_back).await;
-    // Those that sleep have to wake up for it.
-    for _ in 0..2 * Handle::current().metrics().num_workers() {
-        tasks::spawn("wake up", tokio::task::yield_now());
     }
 }
 

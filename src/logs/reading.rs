@@ -208,7 +208,7 @@ impl LogReader {
             };
             let count = self.lines;
             let read = tasks::on_disk(move || stored.last_lines(count)).await;
-            self.ready = read.map_err(io::Error::other)??.into();
+            self.ready = read?.into();
         }
         match &mut self.live {
             Some(live) => Ok(live.recv().await),

@@ -182,12 +182,5 @@ impl OciError {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OciError> + Send + 'static,
 ) -> Result<T, OciError> {
-    match tasks::on_disk(work).await {
-        Ok(result) => result,
-        // A panic stays one: swallowing it would hide a bug behind an error message.
-        Err(join) => match join.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(OciError::Cancelled),
-        },
-    }
+    tasks::on_disk(work).await
 }

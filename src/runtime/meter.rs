@@ -1,8 +1,7 @@
 //! What one instance uses: the processor's time, measured around each poll of the future that drives its store.
 //!
-//! An instance that its own task drives is measured exactly, to the epoch clock's tick. One of `wasi:http` 0.3 is driven by
-//! the engine's handler, whose polls can't be seen to begin: its first tick is taken for a whole one, as a profiler that
-//! samples does, which is right on the average; from then on it is measured until it waits.
+//! It is exact, to the epoch clock's tick. Only a trial, which makes an instance to see that it can be made, is not measured: each
+//! of its ticks counts as a whole one.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,11 +38,8 @@ struct Shared {
 struct State {
     /// Of the budget.
     left: Duration,
-    /// Whether a [`Metered`] says when polls begin and end.
-    driven: bool,
-    /// The poll under way, where it was seen to begin.
+    /// The poll under way, if a [`Metered`] is polled.
     began: Option<Began>,
-    turn: Option<Turn>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,16 +67,13 @@ impl Meter {
             memory_refused: AtomicBool::new(false),
             state: Mutex::new(State {
                 left: budget.unwrap_or_default(),
-                driven: false,
                 began: None,
-                turn: None,
             }),
         }))
     }
 
     /// Drives an instance. Its errors say which limit was behind them.
     pub fn drive<F, T>(&self, future: F) -> Metered<F, T> {
-        self.lock().driven = true;
         Metered::Here(Some(InTurn {
             meter: self.clone(),
             future,
@@ -97,17 +90,6 @@ impl Meter {
         }
     }
 
-    /// The instance waits for something: the time until the next poll is not its own.
-    pub fn pause(&self) {
-        let turn = {
-            let mut state = self.lock();
-            self.account(&mut state);
-            state.turn.take()
-        };
-        // After the lock: it may go to another thread's instance at once.
-        drop(turn);
-    }
-
     /// The error, or the limit that led to it.
     pub fn explain(&self, error: wasmtime::Error) -> wasmtime::Error {
         match self.0.memory_refused.load(Ordering::Relaxed) && LimitReached::of(&error).is_none() {
@@ -122,60 +104,35 @@ impl Meter {
 
     /// What the epoch clock does with a guest that runs at its tick.
     pub(super) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
-        let mut state = self.lock();
-        if state.driven && self.0.budget.is_none() {
-            return Ok(UpdateDeadline::Yield(EPOCHS_BEFORE_YIELD));
+        if self.0.budget.is_some() {
+            let mut state = self.lock();
+            let driven = state.began.is_some();
+            let used = state.began.map_or(TICK, Began::used);
+            if used >= state.left {
+                return Err(LimitReached::CpuTime.into());
+            }
+            if !driven {
+                state.left -= used;
+            }
         }
-        let used = state.began.map_or(TICK, Began::used);
-        if self.0.budget.is_some() && used >= state.left {
-            return Err(LimitReached::CpuTime.into());
-        }
-        if state.driven {
-            return Ok(UpdateDeadline::Yield(EPOCHS_BEFORE_YIELD));
-        }
-        state.began = None;
-        self.spend(&mut state, used);
-        let turn = state.turn.take();
-        drop(state);
-        drop(turn);
-        let meter = self.clone();
-        Ok(UpdateDeadline::YieldCustom(
-            EPOCHS_BEFORE_YIELD,
-            Box::pin(async move {
-                tokio::task::yield_now().await;
-                let turn = match meter.0.share.turn() {
-                    Some(Wanted::Later(turn)) => turn.await.ok(),
-                    Some(Wanted::Now(turn)) => Some(turn),
-                    None => None,
-                };
-                let mut state = meter.lock();
-                state.turn = turn;
-                state.began = Some(meter.now());
-            }),
-        ))
+        Ok(UpdateDeadline::Yield(EPOCHS_BEFORE_YIELD))
     }
 
     fn begin(&self) {
-        let now = self.now();
-        self.lock().began = Some(now);
-    }
-
-    fn now(&self) -> Began {
-        match self.0.budget {
+        let began = match self.0.budget {
             Some(_) => Began::Cpu(thread_cpu()),
             None => Began::At(Instant::now()),
-        }
+        };
+        self.lock().began = Some(began);
     }
 
-    fn account(&self, state: &mut State) {
+    fn end(&self) {
+        let mut state = self.lock();
         if let Some(began) = state.began.take() {
-            self.spend(state, began.used());
+            let used = began.used();
+            state.left = state.left.saturating_sub(used);
+            self.0.share.held(used);
         }
-    }
-
-    fn spend(&self, state: &mut State, used: Duration) {
-        state.left = state.left.saturating_sub(used);
-        self.0.share.held(used);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -258,7 +215,7 @@ where
         };
         this.meter.begin();
         let polled = Pin::new(&mut this.future).poll(cx);
-        this.meter.pause();
+        this.meter.end();
         drop(turn);
         polled.map_err(|error| this.meter.explain(error))
     }
@@ -359,9 +316,9 @@ mod tests {
     }
 
     #[test]
-    fn a_tick_without_a_beginning_counts_as_a_whole_one() {
+    fn a_tick_of_a_trial_counts_as_a_whole_one() {
         let meter = Meter::new(AppShare::default(), Some(TICK + TICK / 2));
-        assert!(matches!(meter.tick(), Ok(UpdateDeadline::YieldCustom(..))));
+        assert!(matches!(meter.tick(), Ok(UpdateDeadline::Yield(_))));
         let Err(error) = meter.tick() else {
             panic!("more than the budget was used")
         };

@@ -78,6 +78,10 @@ struct Queue {
 struct State {
     /// What can be polled, and since when.
     ready: VecDeque<(Instant, Runnable)>,
+    /// Whether something has become ready since the thread that makes way for nobody looked last.
+    moved: bool,
+    /// Whether that thread looks again by itself. A guest that yields becomes ready a thousand times a second: it is not woken each time.
+    watched: bool,
     /// Until when the threads that make way are left alone, if they were kept from the processor.
     stalled: Option<Instant>,
     ended: bool,
@@ -211,13 +215,16 @@ impl Queue {
             return drop(runnable);
         }
         state.ready.push_back((Instant::now(), runnable));
+        state.moved = true;
         let is_only_one = state.ready.len() == 1;
+        let looks_away = !std::mem::replace(&mut state.watched, true);
+        let is_stalled = state.stalled_for().is_some();
         drop(state);
         // A guest that yields is polled again where it was, and not by another thread that has to be woken for it.
         if !(is_only_one && ROLE.get() == Role::MakesWay) {
             self.more.notify_one();
         }
-        if is_only_one {
+        if looks_away || is_stalled {
             self.some.notify_one();
         }
     }
@@ -241,18 +248,23 @@ impl Queue {
     fn neglected(&self) -> Option<Runnable> {
         let mut state = self.lock();
         while !state.ended {
-            let Some((since, _)) = state.ready.front() else {
-                state = wait(&self.some, state, None);
-                continue;
-            };
             let is_stalled = state.stalled_for().is_some();
-            match PATIENCE.checked_sub(since.elapsed()) {
-                Some(left) if !is_stalled => state = wait(&self.some, state, Some(left)),
-                _ => {
+            let waited = state.ready.front().map(|(since, _)| since.elapsed());
+            let has_moved = std::mem::take(&mut state.moved);
+            match waited {
+                Some(waited) if is_stalled || waited >= PATIENCE => {
                     if !is_stalled {
                         state.stall();
                     }
                     return state.ready.pop_front().map(|(_, runnable)| runnable);
+                }
+                None if !has_moved => {
+                    state.watched = false;
+                    state = wait(&self.some, state, None);
+                }
+                _ => {
+                    let left = PATIENCE - waited.unwrap_or_default();
+                    state = wait(&self.some, state, Some(left));
                 }
             }
         }

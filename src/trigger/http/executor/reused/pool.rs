@@ -1,0 +1,84 @@
+//! The instances of one component, and which of them gets a request.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::oneshot;
+use http::{Request, Response};
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
+
+use super::inbox::Inbox;
+use super::instance;
+use crate::runtime::HostState;
+use crate::trigger::guest::Guest;
+use crate::trigger::http::exchange::ClientWatch;
+use crate::trigger::http::executor::GuestError;
+
+/// Instances of one component at one depth of chained calls.
+pub(super) struct Pool {
+    pub(super) pre: ServicePre<HostState>,
+    pub(super) guest: Arc<Guest>,
+    pub(super) depth: u8,
+    /// That one instance may serve in all.
+    pub(super) max_requests: usize,
+    /// Of the instances that would take one more request, the one that offered it last at the end: it is the likeliest to be in the
+    /// processor's caches, and those that are not needed become old.
+    offers: Mutex<Vec<Arc<Inbox>>>,
+}
+
+/// One request on its way to an instance.
+pub(super) struct Visit {
+    pub(super) client: ClientWatch,
+    pub(super) request: Request<WasiBody>,
+    /// Dropped without an answer: the instance ended before it had one.
+    pub(super) answer: oneshot::Sender<wasmtime::Result<Response<WasiBody>>>,
+}
+
+impl Pool {
+    pub(super) fn new(pre: ServicePre<HostState>, guest: Arc<Guest>, depth: u8, max_requests: usize) -> Self {
+        Self {
+            pre,
+            guest,
+            depth,
+            max_requests,
+            offers: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn handle(
+        self: &Arc<Self>,
+        client: ClientWatch,
+        request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, GuestError> {
+        let (answer, answered) = oneshot::channel();
+        self.give(Visit {
+            client,
+            request,
+            answer,
+        });
+        let answer = answered.await.map_err(|_| GuestError::InstanceEnded)?;
+        answer.map_err(|error| match error.downcast_ref::<ErrorCode>() {
+            Some(code) => GuestError::ErrorCode(format!("{code:?}")),
+            None => GuestError::of_engine(error),
+        })
+    }
+
+    /// To an instance that would take it, or to a new one.
+    pub(super) fn give(self: &Arc<Self>, mut visit: Visit) {
+        loop {
+            let Some(inbox) = self.offers().pop() else {
+                return instance::start(self.clone(), visit);
+            };
+            match inbox.put(visit) {
+                Ok(()) => return,
+                Err(back) => visit = back,
+            }
+        }
+    }
+
+    pub(super) fn offers(&self) -> MutexGuard<'_, Vec<Arc<Inbox>>> {
+        // No panic can happen while it is held.
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
