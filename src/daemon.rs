@@ -35,6 +35,9 @@ use crate::trigger::http::{AccessLog, AccessLogSettings, AccessLogTarget, Inheri
 
 /// Apps that hold threads long take turns on all but one.
 const MIN_THREADS: usize = 2;
+/// After so many polls of tasks at the latest, sockets are looked at: with many apps being prepared a poll may take a millisecond, and
+/// clients wait for as many of them.
+const EVENT_INTERVAL: u32 = 16;
 /// How long telemetry may take to be sent at the end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -54,6 +57,7 @@ pub fn main(settings: Settings) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .on_thread_park(memory::when_idle)
+        .event_interval(EVENT_INTERVAL)
         .enable_all()
         .build();
     let runtime = match runtime {

@@ -4,6 +4,7 @@ use http::Method;
 
 use crate::support::client::{empty, request};
 use crate::support::prelude::*;
+use crate::support::wait::until;
 
 #[tokio::test]
 async fn an_instance_serves_many_requests_and_at_most_so_many() {
@@ -34,6 +35,30 @@ async fn an_instance_serves_many_requests_and_at_most_so_many() {
     );
     // docs/contract/http-trigger.md §6.4: 128 by default.
     assert!(counts.iter().all(|&count| count <= 128), "{counts:?}");
+}
+
+#[tokio::test]
+async fn requests_that_wait_share_an_instance() {
+    let layout = Layout::with(&App::of("probe3", "1"));
+    let daemon = Daemon::start().await;
+    let address = daemon
+        .serve(
+            "app",
+            &json!({"reference": layout.reference("v1"), "address": "127.0.0.1:0"}),
+        )
+        .await;
+    // How many its instance has when it has waited.
+    let ask = || async move {
+        let reply = get(address, "/now?ms=200").await.unwrap();
+        reply.text().parse::<u32>().unwrap()
+    };
+    until("three to be in one instance", async || {
+        match tokio::join!(ask(), ask(), ask()) {
+            (3, _, _) | (_, 3, _) | (_, _, 3) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

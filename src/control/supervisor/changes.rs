@@ -15,6 +15,9 @@ use crate::control::status::timestamp;
 use crate::control::taken::{named, taken};
 use crate::manifest::{AppId, PullPolicy};
 
+/// Apps that are looked after without a break.
+const AT_ONCE: usize = 16;
+
 impl<L: Launcher> Supervisor<L> {
     pub(super) async fn update(&mut self, update: Update) {
         if self.shutdown.is_some() {
@@ -56,7 +59,8 @@ impl<L: Launcher> Supervisor<L> {
     /// All that the batch gives up is given up before any is claimed, so that a batch may swap addresses.
     async fn changes(&mut self, changes: Vec<Change>) {
         let mut touched = BTreeSet::new();
-        for change in changes {
+        for (number, change) in changes.into_iter().enumerate() {
+            breathe(number).await;
             let id = change.id().clone();
             match change {
                 Change::Set { file, .. } => self.file(&id, *file).await,
@@ -64,7 +68,7 @@ impl<L: Launcher> Supervisor<L> {
             }
             touched.insert(id);
         }
-        self.claim_anew(touched);
+        self.claim_anew(touched).await;
     }
 
     async fn file(&mut self, id: &AppId, file: AppFile) {
@@ -140,7 +144,7 @@ impl<L: Launcher> Supervisor<L> {
     }
 
     /// Brings the claims of these apps up to date, and looks after every app that this may concern.
-    fn claim_anew(&mut self, ids: BTreeSet<AppId>) {
+    async fn claim_anew(&mut self, ids: BTreeSet<AppId>) {
         let mut concerned = ids.clone();
         let mut moving = Vec::new();
         for id in &ids {
@@ -160,7 +164,8 @@ impl<L: Launcher> Supervisor<L> {
         }
         self.claims.settle(&concerned);
         self.end_lingering();
-        for id in &concerned {
+        for (number, id) in concerned.iter().enumerate() {
+            breathe(number).await;
             self.look_after(id);
         }
     }
@@ -185,5 +190,12 @@ impl<L: Launcher> Supervisor<L> {
         let path = self.apps.get(holder).map(|app| app.path.as_path());
         let holder_named = named(holder, path.unwrap_or(Path::new("")));
         taken(self.claims.contested(id, holder), &holder_named)
+    }
+}
+
+/// Lets others have the thread after some apps: there may be thousands, and requests wait.
+async fn breathe(number: usize) {
+    if number % AT_ONCE == AT_ONCE - 1 {
+        tokio::task::yield_now().await;
     }
 }

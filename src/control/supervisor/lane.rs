@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-const PLACES: usize = 64;
+/// Not many more than there are processors: requests stand in the same queues as what is done here.
+const PLACES: usize = 16;
 /// For so long does an app have its place.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// The places. Clones are handles to the same ones.
 #[derive(Debug, Clone)]

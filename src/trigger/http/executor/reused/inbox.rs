@@ -19,7 +19,7 @@ pub(super) struct Inbox {
 enum State {
     #[default]
     Empty,
-    Full(Visit),
+    Full(Box<Visit>),
     Closed,
 }
 
@@ -32,8 +32,7 @@ pub(super) struct Desk {
 }
 
 impl Inbox {
-    #[expect(clippy::result_large_err, reason = "it is what was given")]
-    pub(super) fn put(&self, visit: Visit) -> Result<(), Visit> {
+    pub(super) fn put(&self, visit: Box<Visit>) -> Result<(), Box<Visit>> {
         let mut state = lock(&self.state);
         match *state {
             State::Empty => *state = State::Full(visit),
@@ -68,7 +67,7 @@ impl Desk {
         self.offered = welcome;
     }
 
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Visit> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Box<Visit>> {
         self.inbox.waker.register(cx.waker());
         let mut state = lock(&self.inbox.state);
         match mem::take(&mut *state) {

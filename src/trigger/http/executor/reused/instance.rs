@@ -50,7 +50,7 @@ struct Rest {
 }
 
 /// Makes an instance, which begins with this request.
-pub(super) fn start(pool: Arc<Pool>, first: Visit) {
+pub(super) fn start(pool: Arc<Pool>, first: Box<Visit>) {
     let in_flight = pool.guest.life.in_flight.token();
     tasks::spawn("instance", async move {
         run(pool, first).await;
@@ -58,7 +58,7 @@ pub(super) fn start(pool: Arc<Pool>, first: Visit) {
     });
 }
 
-async fn run(pool: Arc<Pool>, first: Visit) {
+async fn run(pool: Arc<Pool>, first: Box<Visit>) {
     let guest = pool.guest.clone();
     let store = match guest.store(pool.depth, None) {
         Ok(store) => store,
@@ -102,7 +102,7 @@ async fn run(pool: Arc<Pool>, first: Visit) {
 }
 
 impl Instance {
-    async fn work(self, mut store: Store<HostState>, first: Visit) -> wasmtime::Result<()> {
+    async fn work(self, mut store: Store<HostState>, first: Box<Visit>) -> wasmtime::Result<()> {
         let service = match self.pool.pre.instantiate_async(&mut store).await {
             Ok(service) => service,
             Err(error) => {
@@ -134,7 +134,7 @@ impl Instance {
         accessor: &Accessor<HostState>,
         service: &Proxy,
         handle: Func,
-        first: Visit,
+        first: Box<Visit>,
         begun: &AtomicBool,
     ) -> wasmtime::Result<()> {
         let mut desk = Desk::new(self.pool.clone());
@@ -189,13 +189,13 @@ impl Instance {
         &self,
         accessor: &Accessor<HostState>,
         service: &'s Proxy,
-        visit: Visit,
+        visit: Box<Visit>,
     ) -> wasmtime::Result<Prepared<'s, HostState>> {
         let Visit {
             client,
             request,
             answer,
-        } = visit;
+        } = *visit;
         accessor.with(|mut access| {
             let store = access.as_context_mut();
             client.served_by(&self.clients);

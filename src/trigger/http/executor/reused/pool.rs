@@ -52,11 +52,11 @@ impl Pool {
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, GuestError> {
         let (answer, answered) = oneshot::channel();
-        self.give(Visit {
+        self.give(Box::new(Visit {
             client,
             request,
             answer,
-        });
+        }));
         let answer = answered.await.map_err(|_| GuestError::InstanceEnded)?;
         answer.map_err(|error| match error.downcast_ref::<ErrorCode>() {
             Some(code) => GuestError::ErrorCode(format!("{code:?}")),
@@ -65,7 +65,7 @@ impl Pool {
     }
 
     /// To an instance that would take it, or to a new one.
-    pub(super) fn give(self: &Arc<Self>, mut visit: Visit) {
+    pub(super) fn give(self: &Arc<Self>, mut visit: Box<Visit>) {
         loop {
             let Some(inbox) = self.offers().pop() else {
                 return instance::start(self.clone(), visit);
