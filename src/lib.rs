@@ -44,6 +44,8 @@
 //! | the supervisor | [`control::Supervisor`] | at a shutdown, after every app |
 //! | the writer of last good versions; the writer of histories and pins | the supervisor | after all is written |
 //! | one for each running version of an app that more than requests can start | the supervisor, by an abort handle | drained, then aborted |
+//! | four threads for short work with files | [`tasks::on_disk`] | with the process |
+//! | one for each instance that serves several requests | its pool in [`trigger::http`] | when it is idle for long, has served its share, or fails |
 //! | one for each listener, one for each connection | [`trigger::http::Listeners`] | when no app is behind it; with its client |
 //! | the writer of the access log, a thread | [`trigger::http::AccessLog`] | at the end of the process |
 //! | the writer of what guests print, a thread | [`logs::GuestLogs`] | at the end of the process |
