@@ -1,6 +1,7 @@
 //! How an instance gets its next request.
 
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -13,12 +14,17 @@ use super::pool::{Pool, Visit};
 pub(super) struct Inbox {
     state: Mutex<State>,
     waker: AtomicWaker,
+    /// By the instance, in this turn.
+    looked_at: AtomicBool,
 }
 
 #[derive(Default)]
 enum State {
+    /// Nothing is wanted.
     #[default]
-    Empty,
+    Quiet,
+    /// It is among the pool's offers, or whoever took it from there is about to put something in.
+    Offered,
     Full(Box<Visit>),
     Closed,
 }
@@ -27,21 +33,49 @@ enum State {
 pub(super) struct Desk {
     pool: Arc<Pool>,
     inbox: Arc<Inbox>,
-    /// Until somebody has taken it up.
-    offered: bool,
 }
 
 impl Inbox {
+    /// Gives it back if the instance takes no more.
     pub(super) fn put(&self, visit: Box<Visit>) -> Result<(), Box<Visit>> {
-        let mut state = lock(&self.state);
+        let mut state = self.lock();
         match *state {
-            State::Empty => *state = State::Full(visit),
-            // An offer is taken up once.
-            State::Full(_) | State::Closed => return Err(visit),
+            State::Offered => *state = State::Full(visit),
+            State::Quiet | State::Full(_) | State::Closed => return Err(visit),
         }
         drop(state);
         self.waker.wake();
         Ok(())
+    }
+
+    /// The instance is about to run; whether something waits for it.
+    pub(super) fn begin_turn(&self) -> bool {
+        self.looked_at.store(false, Ordering::Relaxed);
+        matches!(*self.lock(), State::Full(_))
+    }
+
+    /// What has waited for a whole turn of the instance, which did not look.
+    pub(super) fn take_neglected(&self) -> Option<Box<Visit>> {
+        match self.looked_at.load(Ordering::Relaxed) {
+            true => None,
+            false => self.take(),
+        }
+    }
+
+    fn take(&self) -> Option<Box<Visit>> {
+        let mut state = self.lock();
+        match mem::take(&mut *state) {
+            State::Full(visit) => Some(visit),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No panic can happen while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,42 +84,48 @@ impl Desk {
         Self {
             pool,
             inbox: Arc::default(),
-            offered: false,
         }
     }
 
-    /// One more request is welcome, or none is for now. One that is under way comes all the same.
-    pub(super) fn offer(&mut self, welcome: bool) {
-        match (welcome, self.offered) {
-            (true, false) => self.pool.offers().push(self.inbox.clone()),
-            (false, true) => self
-                .pool
-                .offers()
-                .retain(|inbox| !Arc::ptr_eq(inbox, &self.inbox)),
-            (true, true) | (false, false) => return,
-        }
-        self.offered = welcome;
+    pub(super) fn inbox(&self) -> Arc<Inbox> {
+        self.inbox.clone()
     }
 
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Box<Visit>> {
+    /// One more request is welcome.
+    pub(super) fn offer(&self) {
+        let mut state = self.inbox.lock();
+        if let State::Quiet = *state {
+            *state = State::Offered;
+            drop(state);
+            self.pool.offers().push(self.inbox.clone());
+        }
+    }
+
+    /// None is for now. One that is under way comes all the same.
+    pub(super) fn withdraw(&self) {
+        if !matches!(*self.inbox.lock(), State::Offered) {
+            return;
+        }
+        let mut offers = self.pool.offers();
+        let before = offers.len();
+        offers.retain(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
+        let is_withdrawn = offers.len() < before;
+        drop(offers);
+        if is_withdrawn {
+            *self.inbox.lock() = State::Quiet;
+        }
+    }
+
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Box<Visit>> {
         self.inbox.waker.register(cx.waker());
-        let mut state = lock(&self.inbox.state);
-        match mem::take(&mut *state) {
-            State::Full(visit) => {
-                self.offered = false;
-                Poll::Ready(visit)
-            }
-            other => {
-                *state = other;
-                Poll::Pending
-            }
-        }
+        self.inbox.looked_at.store(true, Ordering::Relaxed);
+        self.inbox.take().map_or(Poll::Pending, Poll::Ready)
     }
 
     /// None is taken any more.
-    pub(super) fn close(&mut self) {
-        self.offer(false);
-        let last = mem::replace(&mut *lock(&self.inbox.state), State::Closed);
+    pub(super) fn close(&self) {
+        self.withdraw();
+        let last = mem::replace(&mut *self.inbox.lock(), State::Closed);
         if let State::Full(visit) = last {
             self.pool.give(visit);
         }
@@ -96,9 +136,4 @@ impl Drop for Desk {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// None of these locks is held where a panic could poison it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

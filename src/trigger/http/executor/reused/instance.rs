@@ -113,15 +113,25 @@ impl Instance {
         let handle = *service.wasi_http_handler().func_handle().func();
         let service = Proxy::P3(service);
         let begun = AtomicBool::new(false);
+        let desk = Desk::new(self.pool.clone());
+        let inbox = desk.inbox();
         let mut served = pin!(store.run_concurrent(async |accessor| {
-            self.serve(accessor, &service, handle, first, &begun).await
+            self.serve(accessor, &service, handle, first, desk, &begun).await
         }));
         // Dropped before the work, whose end ends bodies as if they were whole.
         let cut_off = CutOff(Some(&self));
-        let served = poll_fn(|cx| match served.as_mut().poll(cx) {
-            // A guest that has begun may compute for long, and others are better off elsewhere: they are welcome now that it waits.
-            Poll::Pending if begun.swap(false, Ordering::Relaxed) => served.as_mut().poll(cx),
-            polled => polled,
+        let served = poll_fn(|cx| {
+            let was_full = inbox.begin_turn();
+            let polled = match served.as_mut().poll(cx) {
+                // A guest that has begun may compute for long, and others are better off elsewhere: they are welcome now that it waits.
+                Poll::Pending if begun.swap(false, Ordering::Relaxed) => served.as_mut().poll(cx),
+                polled => polled,
+            };
+            // A guest that waited computes now, and did not stop for the next request. It goes on elsewhere.
+            if was_full && let Some(visit) = inbox.take_neglected() {
+                self.pool.give(visit);
+            }
+            polled
         });
         served.await.flatten()?;
         cut_off.done();
@@ -135,9 +145,9 @@ impl Instance {
         service: &Proxy,
         handle: Func,
         first: Box<Visit>,
+        desk: Desk,
         begun: &AtomicBool,
     ) -> wasmtime::Result<()> {
-        let mut desk = Desk::new(self.pool.clone());
         let mut calls = FuturesUnordered::new();
         let mut next = Some(first);
         let mut total = 0;
@@ -161,7 +171,10 @@ impl Instance {
                     desk.close();
                 } else {
                     let waits = calls.is_empty() || !begun.load(Ordering::Relaxed);
-                    desk.offer(is_ready && waits && calls.len() < self.max_concurrent);
+                    match is_ready && waits && calls.len() < self.max_concurrent {
+                        true => desk.offer(),
+                        false => desk.withdraw(),
+                    }
                 }
                 if let Poll::Ready(visit) = desk.poll_next(cx) {
                     match calls.len() < self.max_concurrent {
