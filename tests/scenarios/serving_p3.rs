@@ -1,13 +1,15 @@
 //! Serving with guests of `wasi:http` 0.3.
 
+use std::net::SocketAddr;
+
 use http::Method;
 
 use crate::support::client::{empty, request};
 use crate::support::prelude::*;
 use crate::support::wait::until;
 
-#[tokio::test]
-async fn an_instance_serves_many_requests_and_at_most_so_many() {
+/// The app, and what has to outlive it.
+async fn served() -> (Daemon, Layout, SocketAddr) {
     let layout = Layout::with(&App::of("probe3", "1"));
     let daemon = Daemon::start().await;
     let address = daemon
@@ -16,6 +18,12 @@ async fn an_instance_serves_many_requests_and_at_most_so_many() {
             &json!({"reference": layout.reference("v1"), "address": "127.0.0.1:0"}),
         )
         .await;
+    (daemon, layout, address)
+}
+
+#[tokio::test]
+async fn an_instance_serves_many_requests_and_at_most_so_many() {
+    let (_daemon, _layout, address) = served().await;
     let mut connection = Connection::open(address).await.unwrap();
     let mut counts = Vec::new();
     for _ in 0..200 {
@@ -39,14 +47,7 @@ async fn an_instance_serves_many_requests_and_at_most_so_many() {
 
 #[tokio::test]
 async fn requests_that_wait_share_an_instance() {
-    let layout = Layout::with(&App::of("probe3", "1"));
-    let daemon = Daemon::start().await;
-    let address = daemon
-        .serve(
-            "app",
-            &json!({"reference": layout.reference("v1"), "address": "127.0.0.1:0"}),
-        )
-        .await;
+    let (_daemon, _layout, address) = served().await;
     // How many its instance has when it has waited.
     let ask = || async move {
         let reply = get(address, "/now?ms=200").await.unwrap();
@@ -63,14 +64,7 @@ async fn requests_that_wait_share_an_instance() {
 
 #[tokio::test]
 async fn streams_and_work_after_the_response() {
-    let layout = Layout::with(&App::of("probe3", "1"));
-    let daemon = Daemon::start().await;
-    let address = daemon
-        .serve(
-            "app",
-            &json!({"reference": layout.reference("v1"), "address": "127.0.0.1:0"}),
-        )
-        .await;
+    let (daemon, _layout, address) = served().await;
     let mut connection = Connection::open(address).await.unwrap();
     let mut stream = connection
         .stream(request(Method::GET, "/stream?n=3&ms=50", empty()))
@@ -98,14 +92,7 @@ async fn streams_and_work_after_the_response() {
 
 #[tokio::test]
 async fn a_trap_is_a_500_and_the_next_request_is_served() {
-    let layout = Layout::with(&App::of("probe3", "1"));
-    let daemon = Daemon::start().await;
-    let address = daemon
-        .serve(
-            "app",
-            &json!({"reference": layout.reference("v1"), "address": "127.0.0.1:0"}),
-        )
-        .await;
+    let (_daemon, _layout, address) = served().await;
     for path in ["/trap", "/error", "/exit"] {
         let reply = get(address, path).await.unwrap();
         assert_eq!((reply.status.as_u16(), reply.body.len()), (500, 0), "{path}");
