@@ -21,7 +21,7 @@
 //! | [`net`] | what a guest may reach, and how; where an app is reached | apps, wasm |
 //! | [`otlp`] | the way to the operator's collector, for what guests tell and what the daemon tells | who tells it |
 //! | [`variables`] | templates and the values behind them | wasm |
-//! | [`runtime`] | the one engine, the linker, the store's data, what instances may use, the epoch clock | sockets, registries |
+//! | [`runtime`] | the two engines, their linkers, the store's data, what instances may use, the epoch clock | sockets, registries |
 //! | [`sandbox`] | what the process takes from itself at its start, and where it may still write | everything else |
 //! | [`service`] | what a service manager gives and is told: directories, sockets, readiness | apps, wasm |
 //! | [`credentials`] | a credential's name to its file | |
@@ -38,7 +38,7 @@
 //!
 //! | task | owner | ends |
 //! |---|---|---|
-//! | the epoch clock, a thread | [`runtime::Runtime`] | with the engine |
+//! | the epoch clock, a thread | [`runtime::Runtime`] | with the engines |
 //! | the background: threads that drive what makes way for others, one that drives what they neglect, and an async runtime for both | [`runtime::Runtime`] | with the last handle to it |
 //! | the watch, a thread; or the list | [`control::watch`], [`control::watch_list`] | when the supervisor stops listening |
 //! | the supervisor | [`control::Supervisor`] | at a shutdown, after every app |
@@ -71,6 +71,9 @@
 //! The daemon's own spans, metrics and log records come from OpenTelemetry's SDK and go through the queues that guests' have: the
 //! SDK samples and adds up, and `opentelemetry-otlp` would bring a second client with rules of its own. They are started by hand,
 //! and not by `tracing`'s spans, so that the filter of the log decides about the log alone.
+//!
+//! There are two engines, not one: what can't be asynchronous runs on one that keeps no account of tasks, which would be a sixth of a small
+//! request's time. Which one a component needs is found when it is compiled, and remembered beside its code.
 //!
 //! What each host interface took from a component, and keeps for an instance, stands in [`runtime`] by its type, which that room does
 //! not know. `wit/host` has one package set for all of [`host`] and the triggers. Only libSQL's protocol types come from a crate of its

@@ -8,7 +8,7 @@ use ::http::{Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use lepton::app::LockedApp;
-use lepton::host::OutboundPermission;
+use lepton::host::{self, OutboundPermission};
 use lepton::loader::Loader;
 use lepton::metrics::{AppMetrics, Apps};
 use lepton::net::{HttpClient, HttpClients};
@@ -41,7 +41,7 @@ pub fn locked(digest: &str) -> Value {
 
 /// Ready to serve, without limits; compiled code is kept below `cache`.
 pub async fn prepare(cache: &Path, wasm: &[u8]) -> Arc<HttpApp> {
-    let runtime = Runtime::new(lepton::host::link).expect("an engine");
+    let runtime = Runtime::new(host::link, host::link_concurrent, host::is_concurrent).expect("engines");
     let store = Store::open(cache).expect("a writable directory");
     let digest = store.put(wasm).expect("a writable directory").to_string();
     let app = LockedApp::parse(locked(&digest).to_string().as_bytes()).expect("a locked app");

@@ -80,7 +80,7 @@ pub(super) fn launcher(
     let references = directories.data.join("references");
     let resolutions = Resolutions::open(&references)
         .with_context(|| format!("can't create the directory {}", references.display()))?;
-    let runtime = Runtime::new(host::link)?;
+    let runtime = Runtime::new(host::link, host::link_concurrent, host::is_concurrent)?;
     let loader = Loader::new(&runtime, store.clone())?;
     tasks::spawn("idle code", loader.residents().clone().keep_tidy());
     let resting = Residents::any_number();

@@ -83,12 +83,10 @@ impl Host {
     }
 }
 
-/// Defines every interface that this host has, once for the process.
+/// Defines the interfaces of this host that have nothing asynchronous.
 pub fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    wasmtime_wasi::p3::add_to_linker(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-    wasmtime_wasi_http::p3::add_to_linker(linker)?;
     wasi_rc::add_to_linker(linker)?;
     sockets::add_to_linker(linker)?;
     key_value::add_to_linker(linker)?;
@@ -100,6 +98,68 @@ pub fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     redis::add_to_linker(linker)?;
     spin_http::add_to_linker(linker)?;
     sqlite::add_to_linker(linker)?;
-    variables::add_to_linker(linker)?;
-    Ok(())
+    variables::add_to_linker(linker)
+}
+
+/// Defines all others: [`is_concurrent`] is true of their names.
+pub fn link_concurrent(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    sockets::add_concurrent_to_linker(linker)?;
+    key_value::add_concurrent_to_linker(linker)?;
+    mqtt::add_concurrent_to_linker(linker)?;
+    mysql::add_concurrent_to_linker(linker)?;
+    postgres::add_concurrent_to_linker(linker)?;
+    redis::add_concurrent_to_linker(linker)?;
+    sqlite::add_concurrent_to_linker(linker)?;
+    variables::add_concurrent_to_linker(linker)
+}
+
+/// Whether it is a name of an interface with asynchronous functions: those of WASI 0.3, and Spin's since its version 4.
+pub fn is_concurrent(import: &str) -> bool {
+    let of_wasi = import.starts_with("wasi:") && import.contains("@0.3.");
+    let of_spin = import.starts_with("spin:") && !import.starts_with("spin:postgres/postgres@3.");
+    of_wasi || of_spin
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use wit_parser::{Resolve, TypeDefKind, WorldItem};
+
+    use super::*;
+
+    #[test]
+    fn the_names_of_asynchronous_interfaces_are_known() {
+        let mut resolve = Resolve::default();
+        let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit/host");
+        let (package, _) = resolve.push_dir(wit).unwrap();
+        let mut seen = [0, 0];
+        for world in resolve.packages[package].worlds.values() {
+            for (key, item) in &resolve.worlds[*world].imports {
+                let WorldItem::Interface { id, .. } = item else {
+                    continue;
+                };
+                let interface = &resolve.interfaces[*id];
+                let has_streams = interface.types.values().any(|ty| {
+                    matches!(
+                        resolve.types[*ty].kind,
+                        TypeDefKind::Stream(_) | TypeDefKind::Future(_)
+                    )
+                });
+                let is_async = interface
+                    .functions
+                    .values()
+                    .any(|function| function.kind.is_async());
+                let name = resolve.name_world_key(key);
+                if interface.functions.is_empty() {
+                    continue;
+                }
+                assert_eq!(is_concurrent(&name), is_async || has_streams, "{name}");
+                seen[usize::from(is_async)] += 1;
+            }
+        }
+        assert!(seen[0] > 10 && seen[1] > 5, "{seen:?}");
+    }
 }

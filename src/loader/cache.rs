@@ -1,8 +1,8 @@
 //! Compiled code, kept below the store's root so that a restart compiles nothing.
 //!
 //! ```text
-//! compiled/<engine hash>/<key>   the sha256 of the code, and the trials that it has passed (see `entry.rs`)
-//! code/<sha256>                  what the engine made, mapped and executed
+//! compiled/<engines' hash>/<key>  the sha256 of the code, its engine, and the trials that it has passed (see `entry.rs`)
+//! code/<sha256>                   what the engine made, mapped and executed
 //! ```
 //!
 //! An index entry and its code become visible by rename, code first, so an entry never names code that is still being
@@ -19,15 +19,16 @@ use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
-use wasmparser::Parser;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Precompiled};
 
+use super::compile::compile;
 use super::disk;
 use super::entry::Entry;
 use super::error::LoadError;
 use super::sweep;
 use super::trial::Trial;
+use crate::runtime::{EngineKind, Engines};
 use crate::tasks;
 
 /// Below the store's root.
@@ -35,7 +36,7 @@ pub(super) const COMPILED: &str = "compiled";
 /// Below the store's root.
 pub(super) const CODE: &str = "code";
 /// Part of every key: raised when the steps before compilation change what they make of the same content.
-const PIPELINE: &[u8] = b"lepton-loader-2";
+const PIPELINE: &[u8] = b"lepton-loader-3";
 /// So many keys are not worth a look at which of them are in use.
 const MIN_SLOTS: usize = 64;
 
@@ -155,12 +156,12 @@ pub struct CompileCounts {
     pub seconds: Counter<f64, AtomicU64>,
 }
 
-/// A handle on the compilation cache of one engine; clones share it.
+/// A handle on the compilation cache of a process's engines; clones share it.
 #[derive(Clone)]
 pub(super) struct CompileCache(Arc<Inner>);
 
 struct Inner {
-    engine: Engine,
+    engines: Engines,
     files: Files,
     /// Compiling is all processor: more at once would only add memory.
     cores: Arc<Semaphore>,
@@ -192,8 +193,8 @@ impl CompileCache {
     ///
     /// # Errors
     /// When a directory can't be made.
-    pub(super) fn open(root: &Path, scratch: &Path, engine: &Engine) -> Result<CompileCache, LoadError> {
-        let engine_hash = engine_hash(engine);
+    pub(super) fn open(root: &Path, scratch: &Path, engines: &Engines) -> Result<CompileCache, LoadError> {
+        let engine_hash = engine_hash(engines);
         let files = Files {
             root: root.to_owned(),
             scratch: scratch.to_owned(),
@@ -206,7 +207,7 @@ impl CompileCache {
         sweep::remove_other_engines(root, &engine_hash);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(CompileCache(Arc::new(Inner {
-            engine: engine.clone(),
+            engines: engines.clone(),
             files,
             cores: Arc::new(Semaphore::new(cores)),
             slots: Mutex::default(),
@@ -325,10 +326,10 @@ struct Work {
 impl Work {
     /// Whether the code was on disk; the slot is then full.
     fn find(&self) -> bool {
-        let Some(code) = self.inner.files.find(&self.key) else {
+        let Some((code, engine)) = self.inner.files.find(&self.key) else {
             return false;
         };
-        match self.inner.map(&self.key, &self.name, &code) {
+        match self.inner.map(&self.key, &self.name, &code, engine) {
             Ok(loaded) => {
                 self.put(loaded);
                 true
@@ -346,12 +347,8 @@ impl Work {
     {
         let started = std::time::Instant::now();
         let wasm = make()?;
-        let engine = &self.inner.engine;
-        let compiled = match Parser::is_core_wasm(&wasm) {
-            true => engine.precompile_module(&wasm),
-            false => engine.precompile_component(&wasm),
-        };
-        let compiled = compiled.map_err(|source| LoadError::Compile {
+        let compiled = compile(&self.inner.engines, &wasm);
+        let (engine, compiled) = compiled.map_err(|source| LoadError::Compile {
             component: self.name.clone(),
             source,
         })?;
@@ -367,8 +364,8 @@ impl Work {
             milliseconds = started.elapsed().as_millis() as u64,
             "component compiled"
         );
-        let stored = self.inner.files.put(&self.key, &compiled);
-        let loaded = match stored.and_then(|code| self.inner.map(&self.key, &self.name, &code)) {
+        let stored = self.inner.files.put(&self.key, &compiled, engine);
+        let loaded = match stored.and_then(|code| self.inner.map(&self.key, &self.name, &code, engine)) {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(
@@ -376,7 +373,7 @@ impl Work {
                     error = &error as &dyn std::error::Error,
                     "compiled code can't be kept: it will be compiled again after a restart"
                 );
-                self.inner.use_once(&self.name, &compiled)?
+                self.inner.use_once(&self.name, &compiled, engine)?
             }
         };
         self.put(loaded);
@@ -390,7 +387,8 @@ impl Work {
 }
 
 impl Inner {
-    fn map(&self, key: &CacheKey, name: &str, code: &str) -> Result<Loaded, LoadError> {
+    fn map(&self, key: &CacheKey, name: &str, code: &str, engine: EngineKind) -> Result<Loaded, LoadError> {
+        let engine = self.engines.get(engine);
         let relative = Path::new(CODE).join(code);
         let error = |source| LoadError::Map {
             component: name.to_owned(),
@@ -405,9 +403,9 @@ impl Inner {
         // change this program's own files as well. Removal is harmless, a mapping keeps the content.
         let code = unsafe {
             match kind {
-                Some(Precompiled::Module) => Module::deserialize_file(&self.engine, path).map(Code::Command),
+                Some(Precompiled::Module) => Module::deserialize_file(engine, path).map(Code::Command),
                 // Anything else is refused here, by what the engine says about it.
-                _ => Component::deserialize_file(&self.engine, path).map(Code::Component),
+                _ => Component::deserialize_file(engine, path).map(Code::Component),
             }
         };
         Ok(Loaded {
@@ -417,13 +415,14 @@ impl Inner {
     }
 
     /// Code that has no file: a disk that is full or read-only must not keep an app from starting.
-    fn use_once(&self, name: &str, compiled: &[u8]) -> Result<Loaded, LoadError> {
+    fn use_once(&self, name: &str, compiled: &[u8], engine: EngineKind) -> Result<Loaded, LoadError> {
+        let engine = self.engines.get(engine);
         // SAFETY: the bytes must be what this engine's `precompile_component` or `precompile_module` returned: the one
         // caller has just made them.
         let code = unsafe {
             match Engine::detect_precompiled(compiled) {
-                Some(Precompiled::Module) => Module::deserialize(&self.engine, compiled).map(Code::Command),
-                _ => Component::deserialize(&self.engine, compiled).map(Code::Component),
+                Some(Precompiled::Module) => Module::deserialize(engine, compiled).map(Code::Command),
+                _ => Component::deserialize(engine, compiled).map(Code::Component),
             }
         };
         Ok(Loaded {
@@ -436,7 +435,7 @@ impl Inner {
     }
 }
 
-/// The files of one engine.
+/// The files of these engines.
 struct Files {
     root: PathBuf,
     scratch: PathBuf,
@@ -485,21 +484,23 @@ impl Files {
         }
     }
 
-    /// The hash of the key's code, when the code is there and whole.
-    fn find(&self, key: &CacheKey) -> Option<String> {
+    /// The hash of the key's code, and its engine, when the code is there and whole.
+    fn find(&self, key: &CacheKey) -> Option<(String, EngineKind)> {
         let path = self.entry(key);
-        let Entry { code: hash, .. } = Entry::read(&path)?;
+        let Entry {
+            code: hash, engine, ..
+        } = Entry::read(&path)?;
         let code = self.code(&hash);
         let mut bytes = [0; 32];
         hex::decode_to_slice(&hash, &mut bytes).ok()?;
         if self.verified().contains(&bytes) {
-            return code.is_file().then_some(hash);
+            return code.is_file().then_some((hash, engine));
         }
         match disk::sha256_of(&code) {
             Ok(actual) if actual == hash => {
                 self.verified().insert(bytes);
                 touch([&path, &code]);
-                Some(hash)
+                Some((hash, engine))
             }
             Ok(actual) => {
                 tracing::warn!(expected = hash, actual, "damaged compiled code removed");
@@ -510,10 +511,10 @@ impl Files {
         }
     }
 
-    fn put(&self, key: &CacheKey, compiled: &[u8]) -> Result<String, LoadError> {
+    fn put(&self, key: &CacheKey, compiled: &[u8], engine: EngineKind) -> Result<String, LoadError> {
         let code = hex::encode(Sha256::digest(compiled));
         disk::write(&self.scratch, &self.code(&code), compiled)?;
-        let entry = Entry::new(code.clone());
+        let entry = Entry::new(code.clone(), engine);
         disk::write(&self.scratch, &self.entry(key), entry.text().as_bytes())?;
         Ok(code)
     }
@@ -530,7 +531,7 @@ fn touch(used: [&PathBuf; 2]) {
 }
 
 /// Equal for engines that can load one another's code: version, target, settings.
-fn engine_hash(engine: &Engine) -> String {
+fn engine_hash(engines: &Engines) -> String {
     /// The standard hashers are 64 bits, and are not promised to stay the same.
     struct Hasher(Sha256);
     impl std::hash::Hasher for Hasher {
@@ -543,7 +544,10 @@ fn engine_hash(engine: &Engine) -> String {
         }
     }
     let mut hasher = Hasher(Sha256::new());
-    std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+    for kind in EngineKind::ALL {
+        let engine = engines.get(kind);
+        std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut hasher);
+    }
     hex::encode(hasher.0.finalize())
 }
 

@@ -1,13 +1,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::loader::testing::engine;
 
 const WASM: &str = "(component)";
 
 struct Place {
     dir: tempfile::TempDir,
-    engine: Engine,
+    engines: Engines,
     made: Arc<AtomicUsize>,
 }
 
@@ -15,13 +14,13 @@ impl Place {
     fn new() -> Place {
         Place {
             dir: tempfile::tempdir().unwrap(),
-            engine: engine(),
+            engines: Engines::testing(),
             made: Arc::default(),
         }
     }
 
     fn open(&self) -> CompileCache {
-        CompileCache::open(self.dir.path(), &self.dir.path().join("tmp"), &self.engine).unwrap()
+        CompileCache::open(self.dir.path(), &self.dir.path().join("tmp"), &self.engines).unwrap()
     }
 
     async fn get(&self, cache: &CompileCache, key: &str) -> Result<Compiled, LoadError> {
@@ -123,7 +122,7 @@ async fn code_that_is_whole_but_not_code_is_compiled_again() {
     let hash = hex::encode(Sha256::digest(junk));
     std::fs::write(place.dir.path().join(CODE).join(&hash), junk).unwrap();
     std::fs::remove_file(&index).unwrap();
-    std::fs::write(&index, hash).unwrap();
+    std::fs::write(&index, format!("{hash} plain")).unwrap();
     place.get(&place.open(), "a").await.unwrap();
     assert_eq!(place.made(), 2);
 }
@@ -143,7 +142,7 @@ async fn entries_of_other_engines_go_and_shared_code_stays() {
     let theirs = "1".repeat(64);
     let other = place.dir.path().join(COMPILED).join(&old);
     std::fs::create_dir(&other).unwrap();
-    std::fs::write(other.join("x"), &shared).unwrap();
+    std::fs::write(other.join("x"), format!("{shared} plain")).unwrap();
     std::fs::write(other.join("y"), &theirs).unwrap();
     std::fs::write(place.dir.path().join(CODE).join(&theirs), "old").unwrap();
 
@@ -231,9 +230,10 @@ async fn a_disk_that_takes_no_code_stops_nobody() {
     std::fs::write(&scratch, "").unwrap();
     let compiled = place.get(&cache, "a").await.unwrap();
     assert!(compiled.paths().is_empty());
-    let mut store = wasmtime::Store::new(&place.engine, ());
-    wasmtime::component::Linker::new(&place.engine)
-        .instantiate_async(&mut store, compiled.component("web").unwrap())
+    let component = compiled.component("web").unwrap();
+    let mut store = wasmtime::Store::new(component.engine(), ());
+    wasmtime::component::Linker::new(component.engine())
+        .instantiate_async(&mut store, component)
         .await
         .unwrap();
 }

@@ -1,40 +1,62 @@
 //! An entry of the compilation cache's index.
 //!
 //! ```text
-//! <sha256 of the code>
+//! <sha256 of the code> <engine>
 //! <trial>                one line for each that the code has passed, the newest last
 //! ```
 
 use std::path::Path;
 
+use crate::runtime::EngineKind;
+
 /// Hexadecimal digits of a sha256.
 const HEX_LEN: usize = 64;
 /// Trials that are remembered of one code: more settings than these are tried anew.
 const MAX_TRIALS: usize = 16;
+/// What an engine is called in an entry.
+const ENGINES: [(&str, EngineKind); 2] = [
+    ("plain", EngineKind::Plain),
+    ("concurrent", EngineKind::Concurrent),
+];
 
 /// What is known of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The sha256 of the code, in lower-case hexadecimal.
     pub(super) code: String,
+    /// Whose code it is.
+    pub(super) engine: EngineKind,
     /// See [`Trial`](super::Trial).
     pub(super) trials: Vec<String>,
 }
 
 impl Entry {
-    pub(super) fn new(code: String) -> Self {
-        let trials = Vec::new();
-        Self { code, trials }
+    pub(super) fn new(code: String, engine: EngineKind) -> Self {
+        Self {
+            code,
+            engine,
+            trials: Vec::new(),
+        }
     }
 
     /// `None` for one that is not there or not whole.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(path).ok()?;
         let mut lines = text.lines();
-        let code = lines.next()?.to_owned();
-        let is_hash = code.len() == HEX_LEN && code.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        let trials = lines.map(str::to_owned).collect();
-        is_hash.then_some(Self { code, trials })
+        let (code, engine) = lines.next()?.split_once(' ')?;
+        let (_, engine) = ENGINES.into_iter().find(|(name, _)| *name == engine)?;
+        is_hash(code).then(|| Self {
+            code: code.to_owned(),
+            engine,
+            trials: lines.map(str::to_owned).collect(),
+        })
+    }
+
+    /// What code an entry names, also one that another version wrote.
+    pub(super) fn code_of(path: &Path) -> Option<String> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let code = text.split_whitespace().next()?;
+        is_hash(code).then(|| code.to_owned())
     }
 
     /// The trial is the newest one.
@@ -46,13 +68,19 @@ impl Entry {
     }
 
     pub(super) fn text(&self) -> String {
-        let mut text = self.code.clone();
+        let name = ENGINES.into_iter().find(|(_, engine)| *engine == self.engine);
+        let name = name.map_or("", |(name, _)| name);
+        let mut text = format!("{} {name}", self.code);
         for trial in &self.trials {
             text.push('\n');
             text.push_str(trial);
         }
         text
     }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == HEX_LEN && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -63,7 +91,7 @@ mod tests {
     fn an_entry_reads_back_with_its_newest_trials() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("entry");
-        let mut entry = Entry::new("0".repeat(HEX_LEN));
+        let mut entry = Entry::new("0".repeat(HEX_LEN), EngineKind::Concurrent);
         for index in 0..=MAX_TRIALS {
             entry.passed(&index.to_string());
         }

@@ -30,7 +30,7 @@ pub enum ComponentError {
     Missing { component: String, digest: Digest },
 }
 
-/// Loads components for one engine from one store. A cheap handle.
+/// Loads components for a process's engines from one store. A cheap handle.
 #[derive(Clone)]
 pub struct Loader {
     store: Store,
@@ -81,7 +81,7 @@ impl LoadedComponent {
 impl Loader {
     /// Blocks on the disk.
     pub fn new(runtime: &Runtime, store: Store) -> Result<Self, LoadError> {
-        let cache = CompileCache::open(store.root(), store.scratch(), runtime.engine())?;
+        let cache = CompileCache::open(store.root(), store.scratch(), runtime.engines())?;
         let residents = Residents::default();
         Ok(Self {
             store,

@@ -7,6 +7,7 @@ mod cache;
 mod capability;
 mod code;
 mod command;
+mod compile;
 mod componentize;
 mod compose;
 mod deny;

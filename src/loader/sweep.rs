@@ -35,6 +35,6 @@ fn codes_of(engine: &Path) -> Vec<String> {
     };
     entries
         .flatten()
-        .filter_map(|entry| Some(Entry::read(&entry.path())?.code))
+        .filter_map(|entry| Entry::code_of(&entry.path()))
         .collect()
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use wasmtime::Engine;
+use super::engines::{EngineKind, Engines};
 
 /// Time between two epochs while guests run: for so long can one that burns the processor hold a thread that others wait for.
 /// Spin's ten milliseconds (`docs/contract/runtime-config.md §9`) are more than most requests take.
@@ -16,7 +16,7 @@ const IDLE_TICK: Duration = Duration::from_millis(10);
 /// How long the clock keeps its pace after it has last heard of a guest.
 const AWAKE: Duration = Duration::from_millis(100);
 
-/// A thread that moves the engine to its next epoch at every tick, until it is dropped.
+/// A thread that moves the engines to their next epoch at every tick, until it is dropped.
 ///
 /// A thread rather than a task: guests that burn the processor may occupy every worker of the
 /// async runtime, and it is exactly then that the clock has to go on.
@@ -27,18 +27,21 @@ pub(super) struct EpochClock {
 }
 
 impl EpochClock {
-    pub(super) fn start(engine: &Engine) -> std::io::Result<Self> {
+    pub(super) fn start(engines: &Engines) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let active = Arc::new(AtomicBool::new(false));
-        let (engine, heard) = (engine.weak(), active.clone());
+        let engines = EngineKind::ALL.map(|kind| engines.get(kind).weak());
+        let heard = active.clone();
         let thread = std::thread::Builder::new()
             .name("epoch-clock".into())
             .spawn(move || {
                 let mut last_heard = Instant::now();
                 let mut tick = TICK;
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(tick) {
-                    let Some(engine) = engine.upgrade() else { return };
-                    engine.increment_epoch();
+                    for engine in &engines {
+                        let Some(engine) = engine.upgrade() else { return };
+                        engine.increment_epoch();
+                    }
                     let now = Instant::now();
                     if heard.swap(false, Ordering::Relaxed) {
                         last_heard = now;

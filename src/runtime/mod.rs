@@ -1,4 +1,4 @@
-//! The one engine, the linker, the data of a store, what an instance may use and uses, the epoch clock.
+//! The two engines, their linkers, the data of a store, what an instance may use and uses, the epoch clock.
 //!
 //! Nothing here knows a socket, a registry or a directory. The interfaces themselves are linked by
 //! [`crate::host`]; this room only holds what every instance of every app shares.
@@ -6,6 +6,7 @@
 mod command;
 mod dispatch;
 mod engine;
+mod engines;
 mod epoch;
 mod exhausted;
 mod limits;
@@ -21,7 +22,8 @@ mod turns;
 pub use crate::metrics::Reason;
 pub use command::CommandState;
 pub use dispatch::{DispatchError, LocalDispatch, MAX_CHAIN_DEPTH};
-pub use engine::{MAX_INSTANCES_OF_APP, Runtime, RuntimeError};
+pub use engine::{Runtime, RuntimeError};
+pub use engines::{EngineKind, Engines, MAX_INSTANCES_OF_APP};
 pub use exhausted::is_exhausted;
 pub use limits::InstanceLimits;
 pub use meter::{Meter, Metered};

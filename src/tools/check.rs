@@ -207,7 +207,7 @@ impl Trial {
             ca: None,
             data_dir: scratch.path().join("acme"),
         })?;
-        let runtime = Runtime::new(host::link)?;
+        let runtime = Runtime::new(host::link, host::link_concurrent, host::is_concurrent)?;
         let listeners = Listeners::new(
             HttpSettings::default(),
             None,

@@ -63,7 +63,7 @@ impl CommandGuest {
             }
             Code::Component(component) => {
                 let command = CommandType::of(component, id)?;
-                let pre = loader::link(runtime.linker(), component, id)?;
+                let pre = loader::link(runtime.linker(component), component, id)?;
                 match command {
                     CommandType::Wasi0_2 => Kind::Wasi02(Command02Pre::new(pre).map_err(error)?),
                     CommandType::Wasi0_3 => Kind::Wasi03(Command03Pre::new(pre).map_err(error)?),
@@ -85,7 +85,7 @@ impl CommandGuest {
         let ran = match &self.kind {
             Kind::Wasi02(pre) => {
                 let pre = pre.clone();
-                let mut store = guest.store_with(depth, span, more)?;
+                let mut store = guest.store_with(pre.instance_pre(), depth, span, more)?;
                 let meter = store.data().meter().clone();
                 let run = async move {
                     let command = pre.instantiate_async(&mut store).await?;
@@ -95,7 +95,7 @@ impl CommandGuest {
             }
             Kind::Wasi03(pre) => {
                 let pre = pre.clone();
-                let mut store = guest.store_with(depth, span, more)?;
+                let mut store = guest.store_with(pre.instance_pre(), depth, span, more)?;
                 let meter = store.data().meter().clone();
                 let run = async move {
                     let command = pre.instantiate_async(&mut store).await?;

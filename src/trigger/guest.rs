@@ -72,14 +72,20 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// A store for an instance that answers at `depth` chained calls, for that span if there is one.
-    pub(crate) fn store(&self, depth: u8, span: Option<Context>) -> wasmtime::Result<Store<HostState>> {
-        self.store_with(depth, span, |_| {})
+    /// A store for an instance of `pre` that answers at `depth` chained calls, for that span if there is one.
+    pub(crate) fn store(
+        &self,
+        pre: &InstancePre<HostState>,
+        depth: u8,
+        span: Option<Context>,
+    ) -> wasmtime::Result<Store<HostState>> {
+        self.store_with(pre, depth, span, |_| {})
     }
 
     /// The same, for a guest that is given more than the others: arguments, an input.
     pub(crate) fn store_with(
         &self,
+        pre: &InstancePre<HostState>,
         depth: u8,
         span: Option<Context>,
         more: impl FnOnce(&mut WasiCtxBuilder),
@@ -87,12 +93,12 @@ impl Guest {
         let span = CurrentSpan::new(span);
         let hooks = self.outbound.hooks(depth, span.clone());
         let state = HostState::with_wasi(&self.settings, hooks, span, more)?;
-        Ok(self.runtime.store(state))
+        Ok(self.runtime.store(pre, state))
     }
 
     /// Makes one instance and throws it away: what can't be instantiated must not replace what works.
     pub(crate) async fn try_instantiate(&self, pre: &InstancePre<HostState>) -> wasmtime::Result<()> {
-        let mut store = self.store(0, None)?;
+        let mut store = self.store(pre, 0, None)?;
         store.data_mut().is_trial();
         let meter = store.data().meter().clone();
         let made = pre.instantiate_async(&mut store).await.map(drop);

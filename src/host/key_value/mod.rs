@@ -65,10 +65,14 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
     type Data = HasSelf<HostState>;
     bindings::fermyon::spin::key_value::add_to_linker::<_, Data>(linker, |state| state)?;
     bindings::fermyon::spin2_0_0::key_value::add_to_linker::<_, Data>(linker, |state| state)?;
-    bindings::spin::key_value::key_value::add_to_linker::<_, Data>(linker, |state| state)?;
     bindings::wasi::keyvalue::store::add_to_linker::<_, Data>(linker, |state| state)?;
     bindings::wasi::keyvalue::batch::add_to_linker::<_, Data>(linker, |state| state)?;
     bindings::wasi::keyvalue::atomics::add_to_linker::<_, Data>(linker, |state| state)
+}
+
+/// What needs the component model's concurrency.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    bindings::spin::key_value::key_value::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }
 
 /// Opens a label for one instance.

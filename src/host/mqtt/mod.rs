@@ -121,6 +121,10 @@ impl Connect for Mqtt {
 
 /// Links every version of the interface.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    bindings::fermyon::spin2_0_0::mqtt::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    bindings::fermyon::spin2_0_0::mqtt::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// What needs the component model's concurrency.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::spin::mqtt::mqtt::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }

@@ -101,6 +101,10 @@ impl Connect for Mysql {
 /// Links every version of the interface.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::fermyon::spin::mysql::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    bindings::fermyon::spin2_0_0::mysql::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    bindings::fermyon::spin2_0_0::mysql::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// What needs the component model's concurrency.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::spin::mysql::mysql::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }

@@ -85,10 +85,14 @@ impl Postgres {
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     use bindings::fermyon::spin as unversioned;
     use bindings::fermyon::spin2_0_0 as v2;
-    use bindings::spin::{postgres3_0_0 as v3, postgres4_2_0 as v4};
+    use bindings::spin::postgres3_0_0 as v3;
 
     unversioned::postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
     v2::postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    v3::postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    v4::postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+    v3::postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// What needs the component model's concurrency.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    bindings::spin::postgres4_2_0::postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }

@@ -30,10 +30,23 @@ pub(super) fn prepare(interfaces: &mut Interfaces, context: &ComponentContext<'_
     interfaces.insert(Sockets(rules));
 }
 
-/// After `wasi:sockets` of all versions.
+/// After `wasi:sockets` of versions before 0.3.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    in_place(linker, p2::link)
+}
+
+/// After `wasi:sockets` of 0.3.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    in_place(linker, p3::link)
+}
+
+/// In the place of functions that are there.
+fn in_place(
+    linker: &mut Linker<HostState>,
+    link: fn(&mut Linker<HostState>) -> wasmtime::Result<()>,
+) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    let linked = p2::link(linker).and_then(|()| p3::link(linker));
+    let linked = link(linker);
     linker.allow_shadowing(false);
     linked
 }

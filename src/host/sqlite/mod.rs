@@ -171,7 +171,11 @@ impl SqliteBackends {
 /// Defines the interface in all its versions.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::fermyon::spin::sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    bindings::fermyon::spin2_0_0::sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    bindings::fermyon::spin2_0_0::sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// What needs the component model's concurrency.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::spin::sqlite::sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }
 

@@ -57,6 +57,10 @@ impl ComponentVariables {
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::fermyon::spin::config::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
     bindings::fermyon::spin2_0_0::variables::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
-    bindings::spin::variables::variables::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
     bindings::wasi::config::store::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// What needs the component model's concurrency.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    bindings::spin::variables::variables::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }

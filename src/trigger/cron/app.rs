@@ -55,7 +55,7 @@ impl Run {
         let pre = self.pre.clone();
         // Before 1970 there is nothing to run.
         let timestamp = u64::try_from(Utc::now().timestamp()).unwrap_or_default();
-        run(KIND, &self.guest, |store| {
+        run(KIND, &self.guest, self.pre.instance_pre(), |store| {
             call(pre, store, Metadata { timestamp })
         })
         .await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wasmtime::Store;
+use wasmtime::component::InstancePre;
 
 use crate::runtime::HostState;
 use crate::tasks;
@@ -22,11 +23,12 @@ pub(in crate::trigger) fn enter(life: &Life) -> Option<TaskTrackerToken> {
     (!life.drain.is_cancelled()).then_some(in_flight)
 }
 
-/// Calls a guest for an event of that kind in a task of its own, which ends with the call or when the app is forced to stop, whoever waits for it.
+/// Calls an instance of `pre` for an event of that kind in a task of its own, which ends with the call or when the app is forced to stop, whoever waits for it.
 /// Every failure is logged here; then there is no value.
 pub(in crate::trigger) async fn run<T, F>(
     kind: &'static str,
     guest: &Arc<Guest>,
+    pre: &InstancePre<HostState>,
     call: impl FnOnce(Store<HostState>) -> F,
 ) -> Option<T>
 where
@@ -35,7 +37,7 @@ where
 {
     let (app, component) = (&guest.settings.app, &guest.settings.component);
     let span = telemetry::execution(kind, app, component);
-    let store = match guest.store(0, span) {
+    let store = match guest.store(pre, 0, span) {
         Ok(store) => store,
         Err(error) => {
             tracing::error!(%app, %component, error = format!("{error:#}"), "an event finds no instance");

@@ -80,7 +80,7 @@ pub(in crate::trigger) async fn link(
     let compiled = prepared.loaded.compiled().await?;
     let component = compiled.component(id)?;
     Ok(Prepared {
-        pre: loader::link(runtime.linker(), component, id)?,
+        pre: loader::link(runtime.linker(component), component, id)?,
         guest: prepared.guest(runtime, None, life).into(),
         component: component.clone(),
     })

@@ -13,7 +13,7 @@ use crate::host::OutboundPermission;
 use crate::loader::testing::component_of;
 use crate::loader::{Compiled, LoadedComponent};
 use crate::net::{HttpClient, HttpClients};
-use crate::runtime::{HostState, InstanceSettings, Interfaces, Runtime};
+use crate::runtime::{EngineKind, HostState, InstanceSettings, Interfaces, Runtime};
 use crate::trigger::guest::{AppInput, PreparedComponent};
 use crate::trigger::http::RequestLimits;
 use crate::variables::Variables;
@@ -111,8 +111,9 @@ impl Stage {
         let (tell, seen) = unbounded_channel();
         let passes = Arc::new(Semaphore::new(0));
         let wait = passes.clone();
-        let link = |linker: &mut Linker<HostState>| {
+        let link = move |linker: &mut Linker<HostState>| {
             let mut events = linker.instance("test:host/events")?;
+            let (tell, wait) = (tell.clone(), wait.clone());
             events.func_wrap("seen", move |_, (text,): (String,)| {
                 // A guest may outlive its test.
                 let _ = tell.send(text);
@@ -127,7 +128,7 @@ impl Stage {
             })
         };
         Self {
-            runtime: Runtime::new(link).unwrap(),
+            runtime: Runtime::new(link, |_| Ok(()), |_| false).unwrap(),
             seen,
             passes,
         }
@@ -162,7 +163,11 @@ impl Stage {
             "triggers": triggers,
             "components": [{"id": "guest", "source": {"digest": "d"}}]
         });
-        let component = Component::new(self.runtime.engine(), guest.component(text)).unwrap();
+        let component = Component::new(
+            self.runtime.engines().get(EngineKind::Concurrent),
+            guest.component(text),
+        )
+        .unwrap();
         let (id, name): (Arc<str>, Arc<str>) = ("app".into(), "guest".into());
         let variables = Arc::new(Variables::new(BTreeMap::new(), Vec::new()));
         let permission =

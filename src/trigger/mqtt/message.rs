@@ -54,7 +54,7 @@ impl Handler {
     pub(super) async fn handle(&self, message: &Publish) {
         let pre = self.pre.clone();
         let (payload, topic) = (message.payload.to_vec(), message.topic.clone());
-        run(KIND, &self.guest, |store| {
+        run(KIND, &self.guest, self.pre.instance_pre(), |store| {
             call(pre, store, payload, Metadata { topic })
         })
         .await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmtime::Store;
-use wasmtime::component::Component;
+use wasmtime::component::{Component, InstancePre};
 
 use self::current::RedisMessageAsyncPre;
 use self::current::spin::redis::redis::Error as CurrentError;
@@ -74,11 +74,21 @@ impl Handler {
     /// Gives a message to a new instance. Failures are logged; nothing is tried again.
     pub(super) async fn handle(&self, payload: Vec<u8>) {
         let export = self.export.clone();
-        run(KIND, &self.guest, |store| export.call(store, payload)).await;
+        run(KIND, &self.guest, self.export.instance_pre(), |store| {
+            export.call(store, payload)
+        })
+        .await;
     }
 }
 
 impl Export {
+    fn instance_pre(&self) -> &InstancePre<HostState> {
+        match self {
+            Self::Old(pre) => pre.instance_pre(),
+            Self::Current(pre) => pre.instance_pre(),
+        }
+    }
+
     async fn call(self, mut store: Store<HostState>, payload: Vec<u8>) -> Called<()> {
         match self {
             Export::Old(pre) => {

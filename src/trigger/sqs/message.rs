@@ -55,7 +55,10 @@ impl Handler {
     /// Gives a message to a new instance, and says whether it is done with. Failures are logged; the message stays.
     pub(super) async fn handle(&self, message: &SqsMessage) -> bool {
         let (pre, message) = (self.pre.clone(), message_of(message));
-        let action = run(KIND, &self.guest, |store| call(pre, store, message)).await;
+        let action = run(KIND, &self.guest, self.pre.instance_pre(), |store| {
+            call(pre, store, message)
+        })
+        .await;
         matches!(action, Some(MessageAction::Delete))
     }
 }

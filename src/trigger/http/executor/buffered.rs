@@ -53,7 +53,9 @@ impl BufferedInstances {
         client: ClientWatch,
     ) -> Result<Response<WasiBody>, GuestError> {
         let request = buffer(request).await?;
-        let mut store = guest.store(depth, client.span()).map_err(GuestError::of_engine)?;
+        let mut store = guest
+            .store(self.instance_pre(), depth, client.span())
+            .map_err(GuestError::of_engine)?;
         let pre = self.pre.clone();
         let meter = store.data().meter().clone();
         let call = async move {

@@ -41,7 +41,9 @@ impl FreshInstances {
         depth: u8,
         client: ClientWatch,
     ) -> Result<Response<WasiBody>, GuestError> {
-        let store = guest.store(depth, client.span()).map_err(GuestError::of_engine)?;
+        let store = guest
+            .store(self.instance_pre(), depth, client.span())
+            .map_err(GuestError::of_engine)?;
         let (response, responded) = oneshot::channel();
         let (gone, request_id) = (client.gone(), client.request_id().cloned());
         let meter = store.data().meter().clone();

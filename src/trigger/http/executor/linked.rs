@@ -104,7 +104,7 @@ impl OnDemand {
         }
         let component = compiled.component(&self.id)?;
         let handler = HandlerType::of(component, &self.id)?;
-        let pre = loader::link(self.runtime.linker(), component, &self.id)?;
+        let pre = loader::link(self.runtime.linker(component), component, &self.id)?;
         let error = |source| PrepareError::Instantiate {
             component: (*self.id).into(),
             source,

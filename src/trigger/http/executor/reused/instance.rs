@@ -60,7 +60,7 @@ pub(super) fn start(pool: Arc<Pool>, first: Box<Visit>) {
 
 async fn run(pool: Arc<Pool>, first: Box<Visit>) {
     let guest = pool.guest.clone();
-    let store = match guest.store(pool.depth, None) {
+    let store = match guest.store(pool.pre.instance_pre(), pool.depth, None) {
         Ok(store) => store,
         Err(error) => return first.answer(Err(error)),
     };
