@@ -44,9 +44,9 @@ struct State {
 
 #[derive(Debug, Clone, Copy)]
 enum Began {
-    /// By the clock: how long a thread was held is all that is asked for.
+    /// By the clock: who holds a thread long is watched from then on.
     At(Instant),
-    /// By the processor's time of the thread: asking for it costs a system call, and a budget is worth that.
+    /// By the processor's time of the thread: asking for it costs a system call, and a budget is worth that, or an app that is watched.
     Cpu(Duration),
 }
 
@@ -119,9 +119,10 @@ impl Meter {
     }
 
     fn begin(&self) {
-        let began = match self.0.budget {
-            Some(_) => Began::Cpu(thread_cpu()),
-            None => Began::At(Instant::now()),
+        let now = Instant::now();
+        let began = match self.0.budget.is_some() || self.0.share.is_watched(now) {
+            true => Began::Cpu(thread_cpu()),
+            false => Began::At(now),
         };
         self.lock().began = Some(began);
     }
@@ -130,8 +131,13 @@ impl Meter {
         let mut state = self.lock();
         if let Some(began) = state.began.take() {
             let used = began.used();
-            state.left = state.left.saturating_sub(used);
-            self.0.share.held(used);
+            match began {
+                Began::At(_) => self.0.share.seems_held(used),
+                Began::Cpu(_) => {
+                    state.left = state.left.saturating_sub(used);
+                    self.0.share.held(used);
+                }
+            }
         }
     }
 
@@ -270,11 +276,27 @@ mod tests {
             let first = in_background();
             burn(MUCH);
             tokio::task::yield_now().await;
-            Ok((first, in_background()))
+            let watched = in_background();
+            burn(MUCH);
+            tokio::task::yield_now().await;
+            Ok((first, watched, in_background()))
         });
-        assert_eq!(meter.drive(guest).await.unwrap(), (false, true));
+        assert_eq!(meter.drive(guest).await.unwrap(), (false, false, true));
         let next = Box::pin(async { Ok(in_background()) });
         assert!(meter.drive(next).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_processor_does_not_hold_it() {
+        let meter = with_background();
+        let guest = Box::pin(async {
+            for _ in 0..3 {
+                std::thread::sleep(MUCH);
+                tokio::task::yield_now().await;
+            }
+            Ok(in_background())
+        });
+        assert!(!meter.drive(guest).await.unwrap());
     }
 
     #[tokio::test]

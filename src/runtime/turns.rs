@@ -19,6 +19,8 @@ pub(super) const LONG: Duration = Duration::from_micros(500);
 const BURST: Duration = Duration::from_millis(20);
 /// Such time that is remembered at most, so that an app that has become quiet is soon as any other.
 const MEMORY: Duration = Duration::from_millis(200);
+/// How long an app is watched after one of its guests held a thread long.
+const WATCH: Duration = Duration::from_millis(100);
 /// Of a thread's time, the part that an app may use so without taking turns: one in this many.
 const SHARE: u32 = 10;
 
@@ -59,6 +61,8 @@ struct Share {
     threads: Arc<Threads>,
     /// When the app's debt is paid, in nanoseconds from [`START`].
     paid: AtomicU64,
+    /// Until when it is watched, in the same.
+    watched: AtomicU64,
 }
 
 /// Leave to hold a thread once.
@@ -90,6 +94,7 @@ impl Threads {
                 app: self.next_app.fetch_add(1, Ordering::Relaxed),
                 threads: self.clone(),
                 paid: AtomicU64::new(0),
+                watched: AtomicU64::new(0),
             }),
         }
     }
@@ -157,11 +162,26 @@ impl Drop for Turn {
 }
 
 impl AppShare {
-    /// Counts that a guest held a thread for so long.
+    /// Whether the time for which its guests hold threads has to be the processor's: asking for that costs a system call.
+    pub(super) fn is_watched(&self, now: Instant) -> bool {
+        self.shared.watched.load(Ordering::Relaxed) > nanos(now - *START)
+    }
+
+    /// A guest seems to have held a thread for so long: it may have waited for the processor, which others had. The next time it is
+    /// known.
+    pub(super) fn seems_held(&self, time: Duration) {
+        if time >= LONG {
+            let until = since_start() + nanos(WATCH);
+            self.shared.watched.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts that a guest held a thread for so long, of the processor's time.
     pub(super) fn held(&self, time: Duration) {
         if time < LONG {
             return;
         }
+        self.seems_held(time);
         let now = since_start();
         let most = now + nanos(MEMORY * SHARE);
         let add = nanos(time * SHARE);

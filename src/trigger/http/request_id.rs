@@ -1,9 +1,10 @@
 //! What a request is called: by the client or a proxy before us, else by us (`docs/contract/http-trigger.md §3`).
 
+use std::cell::RefCell;
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Bytes of a name that is taken: more are of no use to find anything, and would be written to every log.
@@ -11,6 +12,20 @@ const LONGEST: usize = 128;
 /// What such a name may hold besides letters and digits: what UUIDs, base64, trace ids and URNs are written with, and nothing
 /// that means something in a log or a shell.
 const PUNCTUATION: &[u8] = b"-_.:+/=@";
+
+/// Names that are made of the random bytes of one question, which is a system call.
+const NAMES_AT_ONCE: usize = 64;
+
+/// Random bytes for names to come.
+struct Random {
+    bytes: [[u8; 16]; NAMES_AT_ONCE],
+    /// How many are left of them.
+    left: usize,
+}
+
+thread_local! {
+    static RANDOM: RefCell<Random> = const { RefCell::new(Random { bytes: [[0; 16]; NAMES_AT_ONCE], left: 0 }) };
+}
 
 /// A name of a request. A cheap handle on the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +48,8 @@ impl RequestId {
 
     fn make() -> Self {
         let mut buffer = Uuid::encode_buffer();
-        let text = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+        let id = Builder::from_random_bytes(RANDOM.with_borrow_mut(Random::next)).into_uuid();
+        let text = id.hyphenated().encode_lower(&mut buffer);
         Self(HeaderValue::from_str(text).expect("digits, letters and hyphens"))
     }
 
@@ -44,6 +60,18 @@ impl RequestId {
     pub(super) fn as_str(&self) -> &str {
         // It is ASCII.
         self.0.to_str().unwrap_or_default()
+    }
+}
+
+impl Random {
+    fn next(&mut self) -> [u8; 16] {
+        if self.left == 0 {
+            // As of any such name: a system without random bytes has no TLS either, and did not start this process.
+            aws_lc_rs::rand::fill(self.bytes.as_flattened_mut()).expect("the system has random bytes");
+            self.left = NAMES_AT_ONCE;
+        }
+        self.left -= 1;
+        self.bytes[self.left]
     }
 }
 
@@ -62,6 +90,10 @@ fn is_sane(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use uuid::Uuid;
+
     use super::*;
 
     fn settled(sent: &[&str]) -> (HeaderMap, RequestId) {
@@ -83,6 +115,18 @@ mod tests {
         ] {
             assert_eq!(settled(&[name]).1.as_str(), name);
         }
+    }
+
+    #[test]
+    fn no_two_that_are_made_are_the_same() {
+        let made: HashSet<String> = (0..3 * NAMES_AT_ONCE)
+            .map(|_| RequestId::make().to_string())
+            .collect();
+        assert_eq!(made.len(), 3 * NAMES_AT_ONCE);
+        assert!(
+            made.iter()
+                .all(|id| Uuid::parse_str(id).unwrap().get_version_num() == 4)
+        );
     }
 
     #[test]
