@@ -222,3 +222,18 @@ async fn sockets_of_the_service_manager_are_used_by_the_apps_with_their_addresse
     assert_eq!(late.get("/version").await.unwrap().text(), "1");
     drop(tcp);
 }
+
+/// `$NAME` is replaced where it is a word of its own; within one it has to be `${NAME}`.
+#[test]
+fn variables_in_the_unit_are_written_as_systemd_reads_them() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/tauon.service");
+    let unit = fs::read_to_string(unit).unwrap();
+    let words = unit
+        .lines()
+        .filter(|line| line.starts_with("Exec"))
+        .flat_map(str::split_whitespace);
+    let within: Vec<&str> = words
+        .filter(|word| word.find('$').is_some_and(|at| at > 0))
+        .collect();
+    assert_eq!(within, ["--pid=${MAINPID}"]);
+}
