@@ -2,16 +2,18 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use futures::task::AtomicWaker;
 
 use super::pool::{Pool, Visit};
+use super::seat::Seat;
 
 /// Where an instance finds its next request.
-#[derive(Default)]
 pub(super) struct Inbox {
+    /// The instance's.
+    seat: Weak<Seat>,
     state: Mutex<State>,
     waker: AtomicWaker,
     /// By the instance, in this turn.
@@ -36,16 +38,26 @@ pub(super) struct Desk {
 }
 
 impl Inbox {
-    /// Gives it back if the instance takes no more.
+    /// Gives it back if the instance takes no more, which otherwise has to be told.
     pub(super) fn put(&self, visit: Box<Visit>) -> Result<(), Box<Visit>> {
         let mut state = self.lock();
         match *state {
             State::Offered => *state = State::Full(visit),
             State::Quiet | State::Full(_) | State::Closed => return Err(visit),
         }
-        drop(state);
-        self.waker.wake();
         Ok(())
+    }
+
+    /// Has the instance look.
+    pub(super) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// Has the instance look now, in the caller's turn, if it rests.
+    pub(super) fn look_now(&self) {
+        if !self.seat.upgrade().is_some_and(|seat| seat.drive()) {
+            self.wake();
+        }
     }
 
     /// The instance is about to run; whether something waits for it.
@@ -80,11 +92,14 @@ impl Inbox {
 }
 
 impl Desk {
-    pub(super) fn new(pool: Arc<Pool>) -> Self {
-        Self {
-            pool,
-            inbox: Arc::default(),
-        }
+    pub(super) fn new(pool: Arc<Pool>, seat: Weak<Seat>) -> Self {
+        let inbox = Arc::new(Inbox {
+            seat,
+            state: Mutex::default(),
+            waker: AtomicWaker::new(),
+            looked_at: AtomicBool::new(false),
+        });
+        Self { pool, inbox }
     }
 
     pub(super) fn inbox(&self) -> Arc<Inbox> {

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
 use super::inbox::Desk;
 use super::pool::{Pool, Visit};
+use super::seat::{Driver, Seat};
 use crate::metrics::Failure;
 use crate::runtime::{HostState, Meter};
 use crate::tasks;
@@ -35,6 +36,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// One instance.
 struct Instance {
     pool: Arc<Pool>,
+    seat: Weak<Seat>,
     clients: Arc<Clients>,
     rest: Arc<Rest>,
     meter: Meter,
@@ -52,13 +54,16 @@ struct Rest {
 /// Makes an instance, which begins with this request.
 pub(super) fn start(pool: Arc<Pool>, first: Box<Visit>) {
     let in_flight = pool.guest.life.in_flight.token();
-    tasks::spawn("instance", async move {
-        run(pool, first).await;
-        drop(in_flight);
-    });
+    tasks::spawn(
+        "instance",
+        Driver::new(|seat| async move {
+            run(pool, first, seat).await;
+            drop(in_flight);
+        }),
+    );
 }
 
-async fn run(pool: Arc<Pool>, first: Box<Visit>) {
+async fn run(pool: Arc<Pool>, first: Box<Visit>, seat: Weak<Seat>) {
     let guest = pool.guest.clone();
     let store = match guest.store(pool.pre.instance_pre(), pool.depth, None) {
         Ok(store) => store,
@@ -68,6 +73,7 @@ async fn run(pool: Arc<Pool>, first: Box<Visit>) {
     let (clients, rest) = <(Arc<Clients>, Arc<Rest>)>::default();
     let instance = Instance {
         pool,
+        seat,
         clients: clients.clone(),
         rest: rest.clone(),
         meter: meter.clone(),
@@ -113,7 +119,7 @@ impl Instance {
         let handle = *service.wasi_http_handler().func_handle().func();
         let service = Proxy::P3(service);
         let begun = AtomicBool::new(false);
-        let desk = Desk::new(self.pool.clone());
+        let desk = Desk::new(self.pool.clone(), self.seat.clone());
         let inbox = desk.inbox();
         let mut served = pin!(store.run_concurrent(async |accessor| {
             self.serve(accessor, &service, handle, first, desk, &begun).await

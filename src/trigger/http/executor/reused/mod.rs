@@ -7,6 +7,7 @@
 mod inbox;
 mod instance;
 mod pool;
+mod seat;
 
 use std::sync::{Arc, OnceLock};
 

@@ -52,11 +52,18 @@ impl Pool {
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, GuestError> {
         let (answer, answered) = oneshot::channel();
-        self.give(Box::new(Visit {
+        let placed = self.place(Box::new(Visit {
             client,
             request,
             answer,
         }));
+        if let Some(inbox) = placed {
+            match self.depth {
+                0 => inbox.look_now(),
+                // It comes within a guest's turn, in which no other can have one.
+                _ => inbox.wake(),
+            }
+        }
         let answer = answered.await.map_err(|_| GuestError::InstanceEnded)?;
         answer.map_err(|error| match error.downcast_ref::<ErrorCode>() {
             Some(code) => GuestError::ErrorCode(format!("{code:?}")),
@@ -65,13 +72,21 @@ impl Pool {
     }
 
     /// To an instance that would take it, or to a new one.
-    pub(super) fn give(self: &Arc<Self>, mut visit: Box<Visit>) {
+    pub(super) fn give(self: &Arc<Self>, visit: Box<Visit>) {
+        if let Some(inbox) = self.place(visit) {
+            inbox.wake();
+        }
+    }
+
+    /// The inbox that has it, of an instance that has to be told. `None`: it is with a new one.
+    fn place(self: &Arc<Self>, mut visit: Box<Visit>) -> Option<Arc<Inbox>> {
         loop {
             let Some(inbox) = self.offers().pop() else {
-                return instance::start(self.clone(), visit);
+                instance::start(self.clone(), visit);
+                return None;
             };
             match inbox.put(visit) {
-                Ok(()) => return,
+                Ok(()) => return Some(inbox),
                 Err(back) => visit = back,
             }
         }
