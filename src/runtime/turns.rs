@@ -19,8 +19,10 @@ pub(super) const LONG: Duration = Duration::from_micros(500);
 const BURST: Duration = Duration::from_millis(20);
 /// Such time that is remembered at most, so that an app that has become quiet is soon as any other.
 const MEMORY: Duration = Duration::from_millis(200);
-/// How long an app is watched after one of its guests held a thread long.
+/// How long an app is watched after one of its guests seemed to hold a thread long.
 const WATCH: Duration = Duration::from_millis(100);
+/// Of the turns of an app that is watched, one in this many is measured, and stands for as many.
+const SAMPLE: u32 = 8;
 /// Of a thread's time, the part that an app may use so without taking turns: one in this many.
 const SHARE: u32 = 10;
 
@@ -162,13 +164,14 @@ impl Drop for Turn {
 }
 
 impl AppShare {
-    /// Whether the time for which its guests hold threads has to be the processor's: asking for that costs a system call.
-    pub(super) fn is_watched(&self, now: Instant) -> bool {
-        self.shared.watched.load(Ordering::Relaxed) > nanos(now - *START)
+    /// Whether the processor's time of the turn that begins now is to be measured, which costs two system calls.
+    pub(super) fn is_sample(&self, now: Instant) -> bool {
+        let now = nanos(now - *START);
+        self.shared.watched.load(Ordering::Relaxed) > now && is_drawn(now)
     }
 
-    /// A guest seems to have held a thread for so long: it may have waited for the processor, which others had. The next time it is
-    /// known.
+    /// A guest seems to have held a thread for so long: it may have waited for the processor, which others had. From now on some turns are
+    /// measured.
     pub(super) fn seems_held(&self, time: Duration) {
         if time >= LONG {
             let until = since_start() + nanos(WATCH);
@@ -176,15 +179,20 @@ impl AppShare {
         }
     }
 
-    /// Counts that a guest held a thread for so long, of the processor's time.
-    pub(super) fn held(&self, time: Duration) {
+    /// Counts that in one of the turns that are measured a guest held a thread for so long, of the processor's time.
+    pub(super) fn held_in_sample(&self, time: Duration) {
+        self.held(time, SAMPLE);
+    }
+
+    /// Counts that a guest held a thread for so long, of the processor's time, in each of so many turns.
+    pub(super) fn held(&self, time: Duration, turns: u32) {
         if time < LONG {
             return;
         }
         self.seems_held(time);
         let now = since_start();
         let most = now + nanos(MEMORY * SHARE);
-        let add = nanos(time * SHARE);
+        let add = nanos(time * SHARE * turns);
         let paid = |paid: u64| Some((paid.max(now) + add).min(most));
         // It never fails: the closure always has a value.
         let _ = self
@@ -223,6 +231,13 @@ impl Default for AppShare {
     fn default() -> Self {
         Threads::new(1, None).share()
     }
+}
+
+/// Whether one in [`SAMPLE`] falls to this instant, whatever the clock's grain.
+fn is_drawn(now: u64) -> bool {
+    // The golden ratio spreads what is close to each other (Knuth, multiplicative hashing).
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    now.wrapping_mul(SPREAD) < u64::MAX / u64::from(SAMPLE)
 }
 
 fn since_start() -> u64 {
@@ -291,15 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn one_turn_in_so_many_is_drawn_by_clocks_of_any_grain() {
+        let expected = 8000 / SAMPLE as usize;
+        for grain in [1, 8, 100, 1000, 15_625] {
+            let drawn = (0..8000).filter(|turn| is_drawn(turn * grain)).count();
+            assert!((expected / 2..expected * 2).contains(&drawn), "{grain}: {drawn}");
+        }
+    }
+
+    #[test]
     fn only_apps_that_hold_threads_long_need_turns() {
         let share = AppShare::default();
         for _ in 0..1000 {
-            share.held(LONG / 2);
+            share.held(LONG / 2, 1);
         }
         assert!(share.turn().is_none());
-        share.held(BURST / 2);
+        share.held(BURST / 2, 1);
         assert!(share.turn().is_none());
-        share.held(BURST);
+        share.held(BURST, 1);
         assert!(share.turn().is_some());
     }
 }
