@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::kinds::{Failure, Reason};
 use super::numbers::{Numbers, Places};
@@ -25,11 +25,10 @@ struct Shared {
 impl Apps {
     /// Ends a step of the last minutes whenever it is time, for ever.
     pub async fn keep_recent(self) {
-        let mut ends = interval_at(tokio::time::Instant::now() + STEP, STEP);
-        ends.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
         loop {
-            ends.tick().await;
+            // From the end of the one before, however late that was: none is shorter than it should be.
+            sleep_until(last + STEP).await;
             let now = Instant::now();
             self.end_step(Moment {
                 now: SystemTime::now(),

@@ -387,9 +387,7 @@ async fn the_last_minutes_are_told_in_steps_from_the_first_request_until_the_app
     let traffic = told("/apps/asked/traffic", 3).await;
     assert_eq!((sum(&traffic, "failed"), &traffic["seconds"]), (1, &json!(600)));
     let step = &traffic["steps"][0];
-    // One that began late is the shorter for it.
-    let seconds = step["seconds"].as_f64().unwrap();
-    assert!(seconds > 1.0 && seconds < 600.0, "{step}");
+    assert!(step["seconds"].as_f64().unwrap() >= 5.0, "{step}");
     assert!(humantime::parse_rfc3339(step["until"].as_str().unwrap()).is_ok());
     let slowest = traffic["steps"].as_array().unwrap().iter();
     let slowest = slowest
