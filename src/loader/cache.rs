@@ -398,9 +398,9 @@ impl Inner {
         let kind = Engine::detect_precompiled_file(&path).map_err(error)?;
         // SAFETY: the file must be what this engine's `precompile_component` or `precompile_module` wrote, unchanged while
         // it is mapped. Written: the name is the sha256 of the content, which the caller has just checked or made, and the
-        // index entry that led here was made by `put` under this engine's own hash. Unchanged: files below the store's root
-        // appear by rename, are never opened for writing again, and the root is its owner's alone; who can write there can
-        // change this program's own files as well. Removal is harmless, a mapping keeps the content.
+        // index entry that led here was made by `put` under these engines' own hash, and names this one. Unchanged:
+        // files below the store's root appear by rename, are never opened for writing again, and the root is its owner's alone; who
+        // can write there can change this program's own files as well. Removal is harmless, a mapping keeps the content.
         let code = unsafe {
             match kind {
                 Some(Precompiled::Module) => Module::deserialize_file(engine, path).map(Code::Command),

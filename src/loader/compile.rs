@@ -10,7 +10,7 @@ pub(super) fn compile(engines: &Engines, wasm: &[u8]) -> wasmtime::Result<(Engin
     if Parser::is_core_wasm(wasm) {
         return Ok((EngineKind::Plain, plain.precompile_module(wasm)?));
     }
-    // What uses concurrency without importing it is refused by the other engine before anything is compiled.
+    // What uses concurrency without importing it is refused by this engine before anything is compiled.
     if !imports(wasm).any(|name| engines.is_concurrent(name))
         && let Ok(code) = plain.precompile_component(wasm)
     {

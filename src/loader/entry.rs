@@ -13,11 +13,6 @@ use crate::runtime::EngineKind;
 const HEX_LEN: usize = 64;
 /// Trials that are remembered of one code: more settings than these are tried anew.
 const MAX_TRIALS: usize = 16;
-/// What an engine is called in an entry.
-const ENGINES: [(&str, EngineKind); 2] = [
-    ("plain", EngineKind::Plain),
-    ("concurrent", EngineKind::Concurrent),
-];
 
 /// What is known of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +39,9 @@ impl Entry {
         let text = std::fs::read_to_string(path).ok()?;
         let mut lines = text.lines();
         let (code, engine) = lines.next()?.split_once(' ')?;
-        let (_, engine) = ENGINES.into_iter().find(|(name, _)| *name == engine)?;
+        let engine = EngineKind::ALL
+            .into_iter()
+            .find(|kind| name_of(*kind) == engine)?;
         is_hash(code).then(|| Self {
             code: code.to_owned(),
             engine,
@@ -68,14 +65,20 @@ impl Entry {
     }
 
     pub(super) fn text(&self) -> String {
-        let name = ENGINES.into_iter().find(|(_, engine)| *engine == self.engine);
-        let name = name.map_or("", |(name, _)| name);
-        let mut text = format!("{} {name}", self.code);
+        let mut text = format!("{} {}", self.code, name_of(self.engine));
         for trial in &self.trials {
             text.push('\n');
             text.push_str(trial);
         }
         text
+    }
+}
+
+/// What an engine is called in an entry.
+fn name_of(engine: EngineKind) -> &'static str {
+    match engine {
+        EngineKind::Plain => "plain",
+        EngineKind::Concurrent => "concurrent",
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one instance uses: the processor's time, measured around each poll of the future that drives its store.
 //!
-//! It is exact, to the epoch clock's tick. Only a trial, which makes an instance to see that it can be made, is not measured: each
+//! A budget is kept exactly, to the epoch clock's tick. Only a trial, which makes an instance to see that it can be made, is not measured: each
 //! of its ticks counts as a whole one.
 
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use wasmtime::UpdateDeadline;
 
 use super::epoch::TICK;
 use super::overruns::LimitReached;
-use super::turns::{AppShare, Turn, Wanted};
+use super::turns::{AppShare, SAMPLE, Turn, Wanted};
 use crate::tasks::{BackgroundTask, thread_cpu};
 
 /// Epochs that an instance may run before it yields its thread to the others.
@@ -140,7 +140,7 @@ impl Meter {
                     state.left = state.left.saturating_sub(used);
                     self.0.share.held(used, 1);
                 }
-                Began::Sample(_) => self.0.share.held_in_sample(used),
+                Began::Sample(_) => self.0.share.held(used, SAMPLE),
             }
         }
     }

@@ -22,7 +22,7 @@ const MEMORY: Duration = Duration::from_millis(200);
 /// How long an app is watched after one of its guests seemed to hold a thread long.
 const WATCH: Duration = Duration::from_millis(100);
 /// Of the turns of an app that is watched, one in this many is measured, and stands for as many.
-const SAMPLE: u32 = 8;
+pub(super) const SAMPLE: u32 = 8;
 /// Of a thread's time, the part that an app may use so without taking turns: one in this many.
 const SHARE: u32 = 10;
 
@@ -177,11 +177,6 @@ impl AppShare {
             let until = since_start() + nanos(WATCH);
             self.shared.watched.store(until, Ordering::Relaxed);
         }
-    }
-
-    /// Counts that in one of the turns that are measured a guest held a thread for so long, of the processor's time.
-    pub(super) fn held_in_sample(&self, time: Duration) {
-        self.held(time, SAMPLE);
     }
 
     /// Counts that a guest held a thread for so long, of the processor's time, in each of so many turns.

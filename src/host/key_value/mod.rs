@@ -60,7 +60,7 @@ impl From<StoreError> for CallError {
     }
 }
 
-/// Defines all versions of the interface.
+/// Defines the versions that have nothing asynchronous.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     type Data = HasSelf<HostState>;
     bindings::fermyon::spin::key_value::add_to_linker::<_, Data>(linker, |state| state)?;

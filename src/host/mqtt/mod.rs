@@ -119,7 +119,7 @@ impl Connect for Mqtt {
     }
 }
 
-/// Links every version of the interface.
+/// Defines the versions that have nothing asynchronous.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::fermyon::spin2_0_0::mqtt::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }

@@ -97,7 +97,7 @@ impl Connect for Redis {
     }
 }
 
-/// Links every version of the interface.
+/// Defines the versions that have nothing asynchronous.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::fermyon::spin::redis::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
     bindings::fermyon::spin2_0_0::redis::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)

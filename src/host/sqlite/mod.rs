@@ -168,7 +168,7 @@ impl SqliteBackends {
     }
 }
 
-/// Defines the interface in all its versions.
+/// Defines the versions that have nothing asynchronous.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     bindings::fermyon::spin::sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
     bindings::fermyon::spin2_0_0::sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)

@@ -66,7 +66,7 @@ impl RequestId {
 impl Random {
     fn next(&mut self) -> [u8; 16] {
         if self.left == 0 {
-            // As of any such name: a system without random bytes has no TLS either, and did not start this process.
+            // The kernel refuses none once it has started.
             aws_lc_rs::rand::fill(self.bytes.as_flattened_mut()).expect("the system has random bytes");
             self.left = NAMES_AT_ONCE;
         }
@@ -91,8 +91,6 @@ fn is_sane(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-
-    use uuid::Uuid;
 
     use super::*;
 
