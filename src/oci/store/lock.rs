@@ -1,7 +1,9 @@
 //! The store's one lock: adding and pinning hold it shared, pruning exclusively.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::{Store, StoreError};
 
@@ -12,16 +14,37 @@ use super::{Store, StoreError};
 #[derive(Debug)]
 pub struct Lease {
     // Closing the file ends the lock.
-    _file: File,
+    _file: Arc<File>,
 }
 
-impl Lease {
-    pub(super) fn take(store: &Store) -> Result<Lease, StoreError> {
-        let path = path(store.root());
+/// The process's leases of one store: all that live at a time hold one lock. The kernel looks through all who hold a lock when one more
+/// takes it, and at a start thousands of apps do.
+#[derive(Debug, Default)]
+pub(super) struct Leases(Mutex<Weak<File>>);
+
+impl Leases {
+    pub(super) fn take(&self, root: &Path) -> Result<Lease, StoreError> {
+        // Nothing panics while it is held. Who waits for it waits for the same prune as its holder.
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = path(root);
+        if let Some(file) = held.upgrade()
+            && is_at(&file, &path)
+        {
+            return Ok(Lease { _file: file });
+        }
         let file = open_or_create(&path)?;
         file.lock_shared().map_err(StoreError::io("lock", &path))?;
+        let file = Arc::new(file);
+        *held = Arc::downgrade(&file);
         Ok(Lease { _file: file })
     }
+}
+
+/// Whether it is still the file that others lock: a cache is anybody's to empty.
+fn is_at(file: &File, path: &Path) -> bool {
+    let id = |of: std::io::Result<Metadata>| of.ok().map(|of| (of.dev(), of.ino()));
+    let here = id(file.metadata());
+    here.is_some() && here == id(std::fs::metadata(path))
 }
 
 /// The lock for pruning; `None` while anyone adds or pins.

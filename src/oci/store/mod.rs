@@ -31,6 +31,7 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 pub use lock::Lease;
+use lock::Leases;
 pub use pins::Pin;
 pub use prune::Pruned;
 pub use usage::{AreaUsage, Usage};
@@ -98,6 +99,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     root: PathBuf,
     session: Session,
+    leases: Leases,
 }
 
 impl Store {
@@ -112,6 +114,7 @@ impl Store {
         Ok(Store(Arc::new(Inner {
             root: root.to_owned(),
             session,
+            leases: Leases::default(),
         })))
     }
 
@@ -218,7 +221,7 @@ impl Store {
     /// When a directory can't be made, or the lock file can't be locked.
     pub fn lease(&self) -> Result<Lease, StoreError> {
         self.revive()?;
-        Lease::take(self)
+        self.0.leases.take(self.root())
     }
 
     /// Makes the directories again that somebody has deleted under this process: a cache is anybody's to empty.
