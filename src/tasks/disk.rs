@@ -3,10 +3,10 @@
 //! Thousands of apps may start together, and all of them take the processor from requests: the threads are few. They are always the
 //! same, since what they allocate stays: spread over many threads, the pages of each would be half empty.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::LazyLock;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::oneshot;
 
 use super::start_thread;
@@ -16,13 +16,58 @@ const THREADS: usize = 4;
 
 /// # Panics
 /// A thread can't be started, as with the threads of the async runtime.
-static POOL: LazyLock<ThreadPool> = LazyLock::new(|| {
-    ThreadPoolBuilder::new()
-        .num_threads(THREADS)
-        .spawn_handler(|thread| start_thread("disk", || thread.run()))
-        .build()
-        .expect("a process can start a few threads")
+static QUEUE: LazyLock<Arc<Queue>> = LazyLock::new(|| {
+    let queue = Arc::<Queue>::default();
+    for _ in 0..THREADS {
+        let queue = queue.clone();
+        start_thread("disk", move || queue.work()).expect("a process can start a few threads");
+    }
+    queue
 });
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// What waits for a thread. One that finds nothing sleeps at once: the pools for computing look again and again for a while, which takes as
+/// long as the work itself.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<VecDeque<Work>>,
+    more: Condvar,
+}
+
+impl Queue {
+    fn push(&self, work: Work) {
+        self.lock().push_back(work);
+        self.more.notify_one();
+    }
+
+    /// For ever.
+    fn work(&self) {
+        loop {
+            // The lock ends with this line.
+            let next = self.lock().pop_front();
+            match next {
+                Some(work) => work(),
+                None => {
+                    memory::when_idle();
+                    self.wait();
+                }
+            }
+        }
+    }
+
+    fn wait(&self) {
+        let waiting = self.lock();
+        if waiting.is_empty() {
+            drop(self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Work>> {
+        // Nothing panics while it is held.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Does a short piece of work with files when a thread is free for it. Once begun, it is done to its end.
 ///
@@ -30,19 +75,19 @@ static POOL: LazyLock<ThreadPool> = LazyLock::new(|| {
 /// As the work does.
 pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, done) = oneshot::channel();
-    POOL.spawn_fifo(move || {
+    QUEUE.push(Box::new(move || {
         if !sender.is_closed() {
             // Whoever asked may have gone meanwhile.
             let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
         }
-    });
+    }));
     let outcome = done.await.expect("it is sent for as long as somebody waits");
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Has all these threads give back what is free of their memory.
 pub(super) fn give_back() {
-    POOL.spawn_broadcast(|_| memory::when_idle());
+    QUEUE.more.notify_all();
 }
 
 #[cfg(test)]
