@@ -1,7 +1,7 @@
 //! Whose code is mapped for now: those that have been used of late, and no more than the process may have.
 //!
 //! Mapped code costs a descriptor and several of the process's mappings, and both are counted by the kernel. What nobody has
-//! used for a while is given up, and mapped again when it is asked for.
+//! used for a while is given up, and mapped again when it is asked for. What was asked for again and again is waited for longer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -10,8 +10,12 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::tasks;
 
-/// How long code stays mapped after its last use: mapping it again takes less than a millisecond.
+/// How long code stays mapped at least after its last use: mapping it again takes less than a millisecond.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long it stays for each second that lies between its first use and its last, and at most: what is asked for every few seconds would
+/// otherwise be mapped each time.
+const IDLE_PER_USE: u32 = 4;
+const MAX_IDLE: Duration = Duration::from_secs(60);
 /// How often idle ones are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
 /// So many have left that their memory is given back although others are leaving still.
@@ -43,9 +47,22 @@ pub struct Residents {
 
 #[derive(Default)]
 struct State {
-    residents: Vec<Weak<dyn Resident>>,
+    residents: Vec<Entry>,
     /// Where the next sample begins.
     hand: usize,
+}
+
+struct Entry {
+    since: Instant,
+    resident: Weak<dyn Resident>,
+}
+
+impl Entry {
+    /// Whether nobody has used it for so long that nobody is expected to.
+    fn is_idle(&self, last_use: Instant) -> bool {
+        let used = last_use.saturating_duration_since(self.since);
+        last_use.elapsed() >= (used * IDLE_PER_USE).clamp(IDLE, MAX_IDLE)
+    }
 }
 
 impl Default for Residents {
@@ -86,7 +103,10 @@ impl Residents {
                 true => state.take_oldest(),
                 false => None,
             };
-            state.residents.push(resident);
+            state.residents.push(Entry {
+                since: Instant::now(),
+                resident,
+            });
             leaving
         };
         if let Some(leaving) = leaving.and_then(|leaving| leaving.upgrade()) {
@@ -99,7 +119,7 @@ impl Residents {
         let mut left = 0;
         loop {
             tokio::time::sleep(SWEEP).await;
-            let leaving = self.take_idle(IDLE);
+            let leaving = self.take_idle();
             let quiet = leaving.is_empty();
             if !quiet {
                 left += leaving.len();
@@ -114,16 +134,18 @@ impl Residents {
         }
     }
 
-    fn take_idle(&self, after: Duration) -> Vec<Arc<dyn Resident>> {
+    fn take_idle(&self) -> Vec<Arc<dyn Resident>> {
         let mut leaving = Vec::new();
-        self.lock().residents.retain(|resident| match resident.upgrade() {
-            Some(resident) if resident.last_use().elapsed() < after => true,
-            Some(resident) => {
-                leaving.push(resident);
-                false
-            }
-            None => false,
-        });
+        self.lock()
+            .residents
+            .retain(|entry| match entry.resident.upgrade() {
+                Some(resident) if !entry.is_idle(resident.last_use()) => true,
+                Some(resident) => {
+                    leaving.push(resident);
+                    false
+                }
+                None => false,
+            });
         leaving
     }
 
@@ -140,12 +162,12 @@ impl State {
         let sample = (0..SAMPLE.min(count)).map(|offset| (self.hand + offset) % count);
         // One that is no more is older than all others.
         let age = |index: &usize| {
-            let resident = self.residents[*index].upgrade();
+            let resident = self.residents[*index].resident.upgrade();
             resident.map_or(Duration::MAX, |resident| resident.last_use().elapsed())
         };
         let oldest = sample.max_by_key(age)?;
         self.hand = (self.hand + SAMPLE) % count;
-        Some(self.residents.swap_remove(oldest))
+        Some(self.residents.swap_remove(oldest).resident)
     }
 }
 
@@ -204,8 +226,21 @@ mod tests {
         residents.add(weak(&idle));
         residents.add(weak(&busy));
         residents.add(weak(&Used::ago(0)));
-        assert_eq!(residents.take_idle(IDLE).len(), 1);
-        assert_eq!(residents.take_idle(IDLE).len(), 0);
+        assert_eq!(residents.take_idle().len(), 1);
+        assert_eq!(residents.take_idle().len(), 0);
         assert_eq!(residents.lock().residents.len(), 1);
+    }
+
+    #[test]
+    fn what_was_used_for_longer_is_waited_for_longer() {
+        let is_idle = |first: u64, last: u64| {
+            let ago = |seconds| Instant::now() - Duration::from_secs(seconds);
+            let resident: Weak<dyn Resident> = weak(&Used::ago(0));
+            let since = ago(first);
+            Entry { since, resident }.is_idle(ago(last))
+        };
+        assert!(is_idle(6, 6) && !is_idle(4, 4));
+        assert!(!is_idle(20, 15) && is_idle(27, 22));
+        assert!(!is_idle(1000, 55) && is_idle(1000, 65));
     }
 }
