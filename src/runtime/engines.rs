@@ -7,6 +7,8 @@
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::machine;
+
 /// Component instances that may exist at once on one engine, in all apps together.
 const MAX_INSTANCES: u32 = 4000;
 /// Those that one version of an app may have: its guests may go on after their responses, for as long as they like, and
@@ -30,6 +32,13 @@ const INSTANCE_SIZE: usize = 10 << 20;
 /// Bytes of a memory and of a table that stay resident in the pool between two uses.
 const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
 const TABLE_KEEP_RESIDENT: usize = 512 << 10;
+
+/// Of the memory that the process may have, the part that free places of one engine keep: one in so many.
+const KEPT_PART: u64 = 8;
+/// Free places whose memory is still that of the module that had it, and ready for that. Each has a few of the process's mappings, of which
+/// most are for code.
+const MIN_WARM: u32 = 100;
+const MAX_WARM: u32 = 2000;
 
 /// Which engine a component runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +124,8 @@ fn config(kind: EngineKind, allocation: InstanceAllocationStrategy) -> Config {
         .concurrency_support(is_concurrent)
         .wasm_component_model_async(is_concurrent)
         .epoch_interruption(true)
+        // Nothing unwinds through guests, and to register the tables of each mapped code takes longer the more of them there are.
+        .native_unwind_info(false)
         .allocation_strategy(allocation);
     config
 }
@@ -136,7 +147,28 @@ fn pool() -> PoolingAllocationConfig {
         .max_core_instance_size(INSTANCE_SIZE)
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)
         .table_keep_resident(TABLE_KEEP_RESIDENT)
+        .max_unused_warm_slots(warm(machine::memory()))
         // Only what a guest has written is written anew, where the kernel can tell (Linux 6.7).
         .pagemap_scan(Enabled::Auto);
     pool
+}
+
+/// As many as have room if each keeps as much as it may.
+fn warm(memory: Option<u64>) -> u32 {
+    let room = memory.map_or(0, |memory| memory / KEPT_PART / MEMORY_KEEP_RESIDENT as u64);
+    u32::try_from(room).unwrap_or(MAX_WARM).clamp(MIN_WARM, MAX_WARM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_places_keep_no_more_than_a_part_of_the_memory() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!(warm(None), MIN_WARM);
+        assert_eq!(warm(Some(GIB / 2)), MIN_WARM);
+        assert_eq!(warm(Some(24 * GIB)), 1536);
+        assert_eq!(warm(Some(1024 * GIB)), MAX_WARM);
+    }
 }

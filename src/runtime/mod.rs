@@ -10,6 +10,7 @@ mod engines;
 mod epoch;
 mod exhausted;
 mod limits;
+mod machine;
 mod memory;
 mod meter;
 mod overruns;
