@@ -73,3 +73,33 @@ pub(super) fn open_or_create(path: &Path) -> Result<File, StoreError> {
 fn path(root: &Path) -> PathBuf {
     root.join("lock")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_hold_one_lock_until_the_last_of_them_ends() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let is_free = || try_exclusive(&store).unwrap().is_some();
+        let (first, second) = (store.lease().unwrap(), store.lease().unwrap());
+        assert!(Arc::ptr_eq(&first._file, &second._file));
+        drop(first);
+        assert!(!is_free());
+        drop(second);
+        assert!(is_free());
+        let _next = store.lease().unwrap();
+        assert!(!is_free());
+    }
+
+    #[test]
+    fn a_lease_after_the_cache_was_emptied_locks_what_others_see() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let _before = store.lease().unwrap();
+        std::fs::remove_file(path(root.path())).unwrap();
+        let _after = store.lease().unwrap();
+        assert!(try_exclusive(&store).unwrap().is_none());
+    }
+}
