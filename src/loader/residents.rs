@@ -20,9 +20,11 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 const SWEEP: Duration = Duration::from_secs(2);
 /// So many have left that their memory is given back although others are leaving still.
 const MANY: usize = 1024;
-/// One descriptor in this many is for mapped code: the others are for sockets.
+/// One descriptor in this many is for mapped code in any case: the others are for sockets.
 const DESCRIPTORS_EACH: usize = 3;
-/// One mapping in this many: code has a few, and instances have the others.
+/// One in this many is left free by code that has more than that.
+const FREE_DESCRIPTORS: usize = 8;
+/// One mapping in this many: code has three, and instances have the others.
 const MAPPINGS_EACH: usize = 8;
 /// The kernel's default for a process's mappings.
 const DEFAULT_MAX_MAPPINGS: usize = 65_530;
@@ -43,6 +45,27 @@ pub trait Resident: Send + Sync {
 pub struct Residents {
     shared: Arc<Mutex<State>>,
     most: usize,
+    descriptors: Descriptors,
+}
+
+/// What the process may have of descriptors.
+#[derive(Clone, Copy)]
+struct Descriptors {
+    limit: usize,
+}
+
+impl Descriptors {
+    /// For mapped code, however many others want.
+    fn sure(self) -> usize {
+        self.limit / DESCRIPTORS_EACH
+    }
+
+    /// Whether code may have more than that.
+    fn are_free(self) -> bool {
+        // Their number, since Linux 6.2; zero before.
+        let used = std::fs::metadata("/proc/self/fd").map_or(0, |fd| fd.len() as usize);
+        used > 0 && used.saturating_add(self.limit / FREE_DESCRIPTORS) < self.limit
+    }
 }
 
 #[derive(Default)]
@@ -68,19 +91,19 @@ impl Entry {
 impl Default for Residents {
     /// As many as the process's limits allow for.
     fn default() -> Self {
-        let descriptors = getrlimit(Resource::Nofile).current;
-        let descriptors = descriptors.map_or(usize::MAX, |most| most as usize);
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.map_or(usize::MAX, |most| most as usize);
         let mappings = std::fs::read_to_string("/proc/sys/vm/max_map_count");
         let mappings = mappings.ok().and_then(|most| most.trim().parse().ok());
         let mappings = mappings.unwrap_or(DEFAULT_MAX_MAPPINGS);
-        Self::at_most((descriptors / DESCRIPTORS_EACH).min(mappings / MAPPINGS_EACH))
+        Self::at_most(mappings / MAPPINGS_EACH, Descriptors { limit })
     }
 }
 
 impl Residents {
     /// For what costs nothing but memory.
     pub fn any_number() -> Self {
-        Self::at_most(usize::MAX)
+        Self::at_most(usize::MAX, Descriptors { limit: usize::MAX })
     }
 
     /// Whether they are so few that one more is no matter.
@@ -88,20 +111,31 @@ impl Residents {
         self.lock().residents.len() < FEW
     }
 
-    fn at_most(most: usize) -> Self {
+    fn at_most(most: usize, descriptors: Descriptors) -> Self {
         Self {
             shared: Arc::default(),
             most: most.max(1),
+            descriptors,
         }
+    }
+
+    /// How many of so many are too many.
+    fn superfluous(&self, count: usize) -> usize {
+        let sure = self.descriptors.sure().clamp(1, self.most);
+        let most = match count <= sure || self.descriptors.are_free() {
+            true => self.most,
+            false => sure,
+        };
+        count.saturating_sub(most)
     }
 
     /// One more, which was not there before. Another may have to leave.
     pub fn add(&self, resident: Weak<dyn Resident>) {
         let leaving = {
             let mut state = self.lock();
-            let leaving = match state.residents.len() >= self.most {
-                true => state.take_oldest(),
-                false => None,
+            let leaving = match self.superfluous(state.residents.len() + 1) {
+                0 => None,
+                _ => state.take_oldest(),
             };
             state.residents.push(Entry {
                 since: Instant::now(),
@@ -114,7 +148,7 @@ impl Residents {
         }
     }
 
-    /// Has idle ones leave, for ever.
+    /// Has idle ones leave, and those whose descriptors others want, for ever.
     pub async fn keep_tidy(self) {
         let mut left = 0;
         loop {
@@ -136,16 +170,18 @@ impl Residents {
 
     fn take_idle(&self) -> Vec<Arc<dyn Resident>> {
         let mut leaving = Vec::new();
-        self.lock()
-            .residents
-            .retain(|entry| match entry.resident.upgrade() {
-                Some(resident) if !entry.is_idle(resident.last_use()) => true,
-                Some(resident) => {
-                    leaving.push(resident);
-                    false
-                }
-                None => false,
-            });
+        let mut state = self.lock();
+        state.residents.retain(|entry| match entry.resident.upgrade() {
+            Some(resident) if !entry.is_idle(resident.last_use()) => true,
+            Some(resident) => {
+                leaving.push(resident);
+                false
+            }
+            None => false,
+        });
+        for _ in 0..self.superfluous(state.residents.len()) {
+            leaving.extend(state.take_oldest().and_then(|oldest| oldest.upgrade()));
+        }
         leaving
     }
 
@@ -209,9 +245,11 @@ mod tests {
         Arc::downgrade(used) as Weak<dyn Resident>
     }
 
+    const NO_LIMIT: Descriptors = Descriptors { limit: usize::MAX };
+
     #[test]
     fn the_least_recently_used_makes_room() {
-        let residents = Residents::at_most(2);
+        let residents = Residents::at_most(2, NO_LIMIT);
         let (old, new, newest) = (Used::ago(5), Used::ago(1), Used::ago(0));
         for used in [&new, &old, &newest] {
             residents.add(weak(used));
@@ -221,7 +259,7 @@ mod tests {
 
     #[test]
     fn those_that_are_idle_leave_and_are_not_looked_at_again() {
-        let residents = Residents::at_most(10);
+        let residents = Residents::at_most(10, NO_LIMIT);
         let (idle, busy) = (Used::ago(60), Used::ago(0));
         residents.add(weak(&idle));
         residents.add(weak(&busy));
@@ -229,6 +267,22 @@ mod tests {
         assert_eq!(residents.take_idle().len(), 1);
         assert_eq!(residents.take_idle().len(), 0);
         assert_eq!(residents.lock().residents.len(), 1);
+    }
+
+    #[test]
+    fn descriptors_that_are_free_are_for_code_as_well() {
+        let residents = |limit| Residents::at_most(10, Descriptors { limit });
+        // The test has more than these itself.
+        let few = residents(2 * DESCRIPTORS_EACH);
+        assert_eq!([2, 3, 5].map(|count| few.superfluous(count)), [0, 1, 3]);
+        let many = residents(1 << 40);
+        assert_eq!([10, 11].map(|count| many.superfluous(count)), [0, 1]);
+        let busy = [0; 5].map(Used::ago);
+        for used in &busy {
+            let (since, resident) = (Instant::now(), weak(used));
+            few.lock().residents.push(Entry { since, resident });
+        }
+        assert_eq!(few.take_idle().len(), 3);
     }
 
     #[test]
