@@ -147,8 +147,8 @@ impl Daemon {
     /// Returns when the status is as wanted.
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
-        // It opens its socket a moment after its start.
-        while !self.home().socket().exists() || !is_so(self) {
+        // It opens its socket a moment after its start, and listens a moment later.
+        while UnixStream::connect(self.home().socket()).is_err() || !is_so(self) {
             assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
             std::thread::sleep(POLL);
         }
