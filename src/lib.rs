@@ -93,6 +93,7 @@ pub mod host;
 pub mod launch;
 pub mod loader;
 pub mod logs;
+mod machine;
 pub mod manifest;
 pub mod memory;
 pub mod metrics;

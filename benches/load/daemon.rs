@@ -147,11 +147,15 @@ impl Daemon {
     /// Returns when the status is as wanted.
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
+        let wait = |is_so: &mut dyn FnMut() -> bool| {
+            while !is_so() {
+                assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+                std::thread::sleep(POLL);
+            }
+        };
         // It opens its socket a moment after its start, and listens a moment later.
-        while UnixStream::connect(self.home().socket()).is_err() || !is_so(self) {
-            assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-            std::thread::sleep(POLL);
-        }
+        wait(&mut || UnixStream::connect(self.home().socket()).is_ok());
+        wait(&mut || is_so(self));
     }
 
     /// Waits until `count` apps run, or until no more start; how many do.

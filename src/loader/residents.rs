@@ -6,9 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit};
-
-use crate::tasks;
+use crate::{machine, tasks};
 
 /// How long code stays mapped at least after its last use: mapping it again takes less than a millisecond.
 const IDLE: Duration = Duration::from_secs(5);
@@ -26,8 +24,6 @@ const DESCRIPTORS_EACH: usize = 3;
 const FREE_DESCRIPTORS: usize = 8;
 /// One mapping in this many: code has three, and instances have the others.
 const MAPPINGS_EACH: usize = 8;
-/// The kernel's default for a process's mappings.
-const DEFAULT_MAX_MAPPINGS: usize = 65_530;
 /// So many are few.
 const FEW: usize = 256;
 /// Of so many, the one that has not been used for the longest time makes room for another.
@@ -62,9 +58,9 @@ impl Descriptors {
 
     /// Whether code may have more than that.
     fn are_free(self) -> bool {
-        // Their number, since Linux 6.2; zero before.
-        let used = std::fs::metadata("/proc/self/fd").map_or(0, |fd| fd.len() as usize);
-        used > 0 && used.saturating_add(self.limit / FREE_DESCRIPTORS) < self.limit
+        // To list them would take long, with every component that is mapped.
+        machine::counted_descriptors()
+            .is_some_and(|used| (used as usize).saturating_add(self.limit / FREE_DESCRIPTORS) < self.limit)
     }
 }
 
@@ -91,12 +87,8 @@ impl Entry {
 impl Default for Residents {
     /// As many as the process's limits allow for.
     fn default() -> Self {
-        let limit = getrlimit(Resource::Nofile).current;
-        let limit = limit.map_or(usize::MAX, |most| most as usize);
-        let mappings = std::fs::read_to_string("/proc/sys/vm/max_map_count");
-        let mappings = mappings.ok().and_then(|most| most.trim().parse().ok());
-        let mappings = mappings.unwrap_or(DEFAULT_MAX_MAPPINGS);
-        Self::at_most(mappings / MAPPINGS_EACH, Descriptors { limit })
+        let limit = machine::max_descriptors().map_or(usize::MAX, |most| most as usize);
+        Self::at_most(machine::max_mappings() / MAPPINGS_EACH, Descriptors { limit })
     }
 }
 

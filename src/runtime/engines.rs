@@ -7,7 +7,7 @@
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::machine;
+use crate::machine;
 
 /// Component instances that may exist at once on one engine, in all apps together.
 const MAX_INSTANCES: u32 = 4000;
@@ -67,9 +67,10 @@ impl Engines {
     ///
     /// `is_concurrent` says whether an interface of that name is offered by [`EngineKind::Concurrent`] alone.
     pub(super) fn new(is_concurrent: fn(&str) -> bool) -> wasmtime::Result<Self> {
+        let pool = pool();
         Ok(Self {
-            plain: engine(EngineKind::Plain)?,
-            concurrent: engine(EngineKind::Concurrent)?,
+            plain: engine(EngineKind::Plain, &pool)?,
+            concurrent: engine(EngineKind::Concurrent, &pool)?,
             is_concurrent,
         })
     }
@@ -107,8 +108,9 @@ impl Engines {
     }
 }
 
-fn engine(kind: EngineKind) -> wasmtime::Result<Engine> {
-    Engine::new(&config(kind, InstanceAllocationStrategy::Pooling(pool()))).or_else(|error| {
+fn engine(kind: EngineKind, pool: &PoolingAllocationConfig) -> wasmtime::Result<Engine> {
+    let pooling = InstanceAllocationStrategy::Pooling(pool.clone());
+    Engine::new(&config(kind, pooling)).or_else(|error| {
         tracing::warn!(
             error = format!("{error:#}"),
             "no address space for a pool of instances: each is allocated on demand"

@@ -10,7 +10,6 @@ mod engines;
 mod epoch;
 mod exhausted;
 mod limits;
-mod machine;
 mod memory;
 mod meter;
 mod overruns;

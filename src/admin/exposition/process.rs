@@ -1,14 +1,14 @@
 //! The process as the kernel sees it, under the names that all of Prometheus's clients have for it.
 
 use std::fmt;
-use std::fs;
 use std::time::{Duration, SystemTime};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::machine;
 
 /// What is read of the process.
 #[derive(Debug)]
@@ -43,17 +43,17 @@ impl Collector for ProcessSeries {
             (
                 "process_resident_memory_bytes",
                 "Memory in use.",
-                resident_memory().map(|bytes| bytes as f64),
+                machine::resident_memory().map(|bytes| bytes as f64),
             ),
             (
                 "process_open_fds",
                 "Open file descriptors.",
-                open_descriptors().map(|count| count as f64),
+                machine::open_descriptors().map(|count| count as f64),
             ),
             (
                 "process_max_fds",
                 "File descriptors that may be open.",
-                getrlimit(Resource::Nofile).current.map(|most| most as f64),
+                machine::max_descriptors().map(|most| most as f64),
             ),
             (
                 "process_start_time_seconds",
@@ -70,33 +70,5 @@ impl Collector for ProcessSeries {
             }
         }
         Ok(())
-    }
-}
-
-/// Bytes.
-fn resident_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes << 10)
-}
-
-fn open_descriptors() -> Option<usize> {
-    // One of them is that of the directory itself.
-    Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernel_tells_of_memory_and_descriptors() {
-        assert!(resident_memory().unwrap() > 1 << 20);
-        let (before, _open) = (
-            open_descriptors().unwrap(),
-            fs::File::open("/proc/self/status").unwrap(),
-        );
-        assert!(before > 2 && open_descriptors().unwrap() > 2);
     }
 }
