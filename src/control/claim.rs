@@ -102,17 +102,51 @@ impl Key {
     }
 }
 
-/// Something for each address, so that what is in conflict with one is found without a look at the others.
+/// Something for each address, so that what is in conflict with one is found without a look at the others: thousands may have one port.
 #[derive(Debug, Clone)]
 pub(crate) struct ByAddress<V> {
-    /// Boxed: half of a table is empty.
-    keys: HashMap<Key, HashMap<Address, Box<V>>>,
+    keys: HashMap<Key, OfKey<V>>,
+}
+
+/// Boxed: half of a table is empty.
+#[derive(Debug, Clone)]
+struct OfKey<V> {
+    /// See [`Address::is_narrow`].
+    narrow: HashMap<Address, Box<V>>,
+    wide: HashMap<Address, Box<V>>,
 }
 
 impl<V> Default for ByAddress<V> {
     fn default() -> Self {
         let keys = HashMap::new();
         Self { keys }
+    }
+}
+
+impl<V> Default for OfKey<V> {
+    fn default() -> Self {
+        let (narrow, wide) = (HashMap::new(), HashMap::new());
+        Self { narrow, wide }
+    }
+}
+
+impl<V> OfKey<V> {
+    fn of(&self, address: &Address) -> &HashMap<Address, Box<V>> {
+        match address.is_narrow() {
+            true => &self.narrow,
+            false => &self.wide,
+        }
+    }
+
+    fn of_mut(&mut self, address: &Address) -> &mut HashMap<Address, Box<V>> {
+        match address.is_narrow() {
+            true => &mut self.narrow,
+            false => &mut self.wide,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.narrow.is_empty() && self.wide.is_empty()
     }
 }
 
@@ -125,7 +159,8 @@ impl<V: Default> ByAddress<V> {
         empty: impl FnOnce(&V) -> bool,
     ) -> Option<R> {
         let key = Key::of(address)?;
-        let addresses = self.keys.entry(key.clone()).or_default();
+        let of_key = self.keys.entry(key.clone()).or_default();
+        let addresses = of_key.of_mut(address);
         let value = match addresses.get_mut(address) {
             Some(value) => value,
             None => addresses.entry(address.clone()).or_default(),
@@ -133,7 +168,7 @@ impl<V: Default> ByAddress<V> {
         let result = change(value);
         if empty(value) {
             addresses.remove(address);
-            if addresses.is_empty() {
+            if of_key.is_empty() {
                 self.keys.remove(&key);
             }
         }
@@ -141,21 +176,19 @@ impl<V: Default> ByAddress<V> {
     }
 
     pub(crate) fn get(&self, address: &Address) -> Option<&V> {
-        self.keys
-            .get(&Key::of(address)?)?
-            .get(address)
-            .map(|value| &**value)
+        let of_key = self.keys.get(&Key::of(address)?)?;
+        of_key.of(address).get(address).map(|value| &**value)
     }
 
     /// What is kept for the other addresses that can't be open beside this one.
     pub(crate) fn beside<'a>(&'a self, address: &Address) -> impl Iterator<Item = &'a V> {
-        let addresses = Key::of(address).and_then(|key| self.keys.get(&key));
-        let others = addresses
-            .into_iter()
-            .flatten()
-            .filter(move |(other, _)| *other != address);
+        let of_key = Key::of(address).and_then(|key| self.keys.get(&key));
+        let others = of_key.into_iter().flat_map(move |of_key| {
+            let narrow = (!address.is_narrow()).then_some(&of_key.narrow);
+            narrow.into_iter().chain([&of_key.wide]).flatten()
+        });
         others
-            .filter(move |(other, _)| other.conflicts_with(address))
+            .filter(move |(other, _)| *other != address && other.conflicts_with(address))
             .map(|(_, value)| &**value)
     }
 }

@@ -116,6 +116,21 @@ impl Address {
         }
     }
 
+    /// Whether it is one place, which can't be written in another way, and takes no other: two of these are in conflict when they are the
+    /// same, and never otherwise.
+    pub fn is_narrow(&self) -> bool {
+        match self {
+            Address::Unix(_) | Address::Absent => true,
+            Address::Tcp(socket) => {
+                let ip = socket.ip();
+                // The same address in two scopes is compared as an address.
+                let is_bare = *socket == SocketAddr::new(ip, socket.port());
+                is_bare && !ip.is_unspecified() && ip == ip.to_canonical()
+            }
+            Address::Name { .. } => false,
+        }
+    }
+
     /// The port, for addresses that have one.
     pub fn port(&self) -> Option<u16> {
         match self {
@@ -231,5 +246,24 @@ mod tests {
         assert!(!conflict("0.0.0.0:0", "0.0.0.0:0"));
         assert!(conflict("unix:a", "unix:/apps/a"));
         assert!(!conflict("unix:a", "127.0.0.1:80"));
+    }
+    #[test]
+    fn two_narrow_addresses_conflict_when_they_are_equal() {
+        let narrow = ["127.0.0.1:80", "127.0.0.2:80", "[::1]:80", "unix:a", "unix:b"].map(address);
+        for (mine, theirs) in narrow
+            .iter()
+            .flat_map(|mine| narrow.iter().map(move |theirs| (mine, theirs)))
+        {
+            assert_eq!(mine.conflicts_with(theirs), mine == theirs, "{mine} {theirs}");
+        }
+        assert!(narrow.iter().all(Address::is_narrow));
+        let wide = [
+            "0.0.0.0:80",
+            "[::]:80",
+            "[::ffff:127.0.0.1]:80",
+            "[fe80::1%2]:80",
+            "localhost:80",
+        ];
+        assert!(!wide.map(address).iter().any(Address::is_narrow));
     }
 }
