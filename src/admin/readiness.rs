@@ -19,7 +19,8 @@ pub(super) async fn watch(mut status: watch::Receiver<Status>, ready: Cancellati
     if status.wait_for(|status| status.source_read).await.is_err() {
         return;
     }
-    let outcomes = status.wait_for(|status| starting(status) == 0);
+    let mut one = None;
+    let outcomes = status.wait_for(|status| !status.has_starting(&mut one));
     // Both ways it is ready.
     let _ = timeout(FIRST_OUTCOMES, outcomes).await;
     ready.cancel();

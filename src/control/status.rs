@@ -18,6 +18,23 @@ pub struct Status {
     pub apps: BTreeMap<String, Arc<AppStatus>>,
 }
 
+impl Status {
+    /// Whether an app has had no outcome yet; `one` is the one that had none when it was asked before. While thousands start, it is asked
+    /// at each of their outcomes, and does not look at all of them.
+    pub fn has_starting(&self, one: &mut Option<String>) -> bool {
+        let starts = |app: &Arc<AppStatus>| app.state == AppState::Starting;
+        if one.as_ref().and_then(|id| self.apps.get(id)).is_some_and(starts) {
+            return true;
+        }
+        *one = self
+            .apps
+            .iter()
+            .find(|(_, app)| starts(app))
+            .map(|(id, _)| id.clone());
+        one.is_some()
+    }
+}
+
 /// One app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppStatus {
@@ -153,6 +170,24 @@ pub(crate) fn timestamp(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn apps_that_start_are_found_until_there_is_none() {
+        let mut status = Status::default();
+        let mut one = None;
+        assert!(!status.has_starting(&mut one));
+        for name in ["a", "b"] {
+            let app = AppStatus::in_state(AppState::Starting);
+            status.apps.insert(name.into(), app.into());
+        }
+        for name in ["a", "b"] {
+            assert!(status.has_starting(&mut one));
+            assert_eq!(one.as_deref(), Some(name));
+            let app = AppStatus::in_state(AppState::Running);
+            status.apps.insert(name.into(), app.into());
+        }
+        assert!(!status.has_starting(&mut one));
+    }
 
     #[test]
     fn a_status_reads_back_as_it_is_written() {

@@ -10,7 +10,7 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::control::{AppState, Status, SupervisorHandle};
+use crate::control::{Status, SupervisorHandle};
 use crate::tasks;
 
 /// How long apps of the first listing may take before the service is ready without them: a registry that does not answer
@@ -134,9 +134,9 @@ pub async fn settled(
 ) -> bool {
     let settled = async {
         supervisor.listed().await;
-        let starts = |status: &Status| status.apps.values().any(|app| app.state == AppState::Starting);
+        let mut one = None;
         // An error means that the supervisor has ended.
-        let _ = status.wait_for(|status| !starts(status)).await;
+        let _ = status.wait_for(|status| !status.has_starting(&mut one)).await;
     };
     timeout(patience, settled).await.is_ok()
 }
@@ -176,7 +176,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::control::AppStatus;
+    use crate::control::{AppState, AppStatus};
 
     fn status(states: &[AppState]) -> Status {
         let apps = states
