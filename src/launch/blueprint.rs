@@ -107,7 +107,7 @@ impl Blueprint {
         let resources = resources.await?;
         let mut components = BTreeMap::new();
         for component in plan.components(&locked) {
-            let prepared = Box::pin(self.all.component(&resources, component)).await?;
+            let prepared = Box::pin(self.all.component_again(&resources, component)).await?;
             components.insert(component.id.clone(), prepared);
         }
         let input = input(

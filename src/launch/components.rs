@@ -7,9 +7,10 @@ use tokio::sync::Semaphore;
 
 use super::clients::AppClients;
 use super::{LaunchFailure, Parts};
-use crate::app::{Component, LockedApp};
+use crate::app::{Component, ComponentMetadata, LockedApp};
 use crate::control::AppId;
 use crate::host::{ComponentContext, OutboundPermission, StateQuota};
+use crate::loader::LoadedComponent;
 use crate::logs::AppLogs;
 use crate::manifest::{AppSpec, Limits};
 use crate::metrics::AppMetrics;
@@ -166,6 +167,27 @@ impl Parts {
     ) -> Result<PreparedComponent, LaunchFailure> {
         let metadata = component.metadata()?;
         let loaded = Box::pin(self.loader.load(component)).await?;
+        self.prepared(resources, component, metadata, loaded).await
+    }
+
+    /// The same of a version that has been prepared before.
+    pub(super) async fn component_again(
+        &self,
+        resources: &AppResources<'_>,
+        component: &Component,
+    ) -> Result<PreparedComponent, LaunchFailure> {
+        let metadata = component.metadata()?;
+        let loaded = Box::pin(self.loader.load_again(component)).await?;
+        self.prepared(resources, component, metadata, loaded).await
+    }
+
+    async fn prepared(
+        &self,
+        resources: &AppResources<'_>,
+        component: &Component,
+        metadata: ComponentMetadata,
+        loaded: LoadedComponent,
+    ) -> Result<PreparedComponent, LaunchFailure> {
         let permission = OutboundPermission::new(
             resources.app.clone(),
             component.id.as_str().into(),

@@ -10,6 +10,8 @@ use crate::control::AppId;
 use crate::oci::{Looked, Pin, Store};
 use crate::tasks;
 
+/// When the store is looked at first: apps start before, which want the disk and the processor.
+const FIRST_PRUNE: Duration = Duration::from_secs(5);
 /// When pruning is tried again while somebody adds content.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// Pruning takes one part in so many of the time, however large the store and however often it changes.
@@ -59,10 +61,11 @@ impl Pins {
         }
     }
 
-    /// Prunes the store to `limit` bytes now, whenever something was added to it, and now and then, in a task of its own.
+    /// Prunes the store to `limit` bytes soon, whenever something was added to it, and now and then, in a task of its own.
     pub fn keep_store_below(&self, limit: u64) {
         let shared = self.shared.clone();
         tasks::spawn("prune", async move {
+            tokio::time::sleep(FIRST_PRUNE).await;
             loop {
                 let store = shared.store.clone();
                 let mut pause = PRUNE_INTERVAL;

@@ -41,6 +41,9 @@ impl TlsParts {
             Some(address) => listen_address(resolve(address).await.map_err(LaunchFailure::Redirect)?),
             None => None,
         };
+        if spec.tls.is_none() && self.of_daemon(&spec.address).is_none() {
+            return Ok(None);
+        }
         let (shared, spec) = (self.clone(), spec.clone());
         let read = tokio::task::spawn_blocking(move || shared.read(&spec, redirect_from));
         match read.await {

@@ -113,12 +113,7 @@ impl Loader {
                 (Stored { paths, trials }, Some(compiled))
             }
         };
-        let files = component.files()?;
-        let files = if files.is_empty() {
-            None
-        } else {
-            Some(self.lay_out(component, files).await?)
-        };
+        let files = self.files(component).await?;
         let mut pins: Vec<Pin> = stored.paths.into_iter().map(Pin::Path).collect();
         let relative = |path: &Path| path.strip_prefix(self.store.root()).map(Path::to_owned).ok();
         pins.extend(files.as_deref().and_then(relative).map(Pin::Path));
@@ -129,6 +124,25 @@ impl Loader {
             files,
             pins,
         })
+    }
+
+    /// The same of a component that this process has loaded before, and holds the pins of: its code is looked for when it is mapped.
+    pub async fn load_again(&self, component: &Component) -> Result<LoadedComponent, ComponentError> {
+        Ok(LoadedComponent {
+            code: self.code(component)?,
+            mapped: None,
+            trials: Vec::new(),
+            files: self.files(component).await?,
+            pins: Vec::new(),
+        })
+    }
+
+    async fn files(&self, component: &Component) -> Result<Option<PathBuf>, ComponentError> {
+        let files = component.files()?;
+        if files.is_empty() {
+            return Ok(None);
+        }
+        self.lay_out(component, files).await.map(Some)
     }
 
     fn code(&self, component: &Component) -> Result<ComponentCode, ComponentError> {

@@ -31,21 +31,34 @@ type Work = Box<dyn FnOnce() + Send>;
 /// long as the work itself.
 #[derive(Default)]
 struct Queue {
-    waiting: Mutex<VecDeque<Work>>,
+    waiting: Mutex<Waiting>,
     more: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    work: VecDeque<Work>,
+    /// Threads that sleep.
+    idle: usize,
 }
 
 impl Queue {
     fn push(&self, work: Work) {
-        self.lock().push_back(work);
-        self.more.notify_one();
+        let mut waiting = self.lock();
+        waiting.work.push_back(work);
+        let sleeps = waiting.idle > 0;
+        drop(waiting);
+        // To wake nobody is a call of the kernel, too.
+        if sleeps {
+            self.more.notify_one();
+        }
     }
 
     /// For ever.
     fn work(&self) {
         loop {
             // The lock ends with this line.
-            let next = self.lock().pop_front();
+            let next = self.lock().work.pop_front();
             match next {
                 Some(work) => work(),
                 None => {
@@ -57,13 +70,15 @@ impl Queue {
     }
 
     fn wait(&self) {
-        let waiting = self.lock();
-        if waiting.is_empty() {
-            drop(self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner));
+        let mut waiting = self.lock();
+        if waiting.work.is_empty() {
+            waiting.idle += 1;
+            let mut waiting = self.more.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.idle -= 1;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Work>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing panics while it is held.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

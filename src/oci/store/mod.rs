@@ -265,6 +265,10 @@ fn make_dirs(root: &Path) -> Result<(), StoreError> {
 }
 
 fn make_dir(path: &Path) -> Result<(), StoreError> {
+    // Mostly it is there, which takes the kernel less than to refuse to make it.
+    if path.is_dir() {
+        return Ok(());
+    }
     DirBuilder::new()
         .recursive(true)
         .mode(DIR_MODE)
