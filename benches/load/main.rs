@@ -26,6 +26,7 @@ mod deploy;
 mod deploy_new;
 mod fair;
 mod fleet;
+mod instructions;
 mod many;
 mod peers;
 mod plot;
@@ -49,7 +50,7 @@ use stock::Stock;
 type Measurement = fn(&str, &Stock);
 
 /// In the order in which they run; each is told its own name.
-const MEASUREMENTS: [(&str, Measurement); 15] = [
+const MEASUREMENTS: [(&str, Measurement); 16] = [
     ("requests", |name, stock| requests::run(name, stock, Hello::Small)),
     ("requests-rust", |name, stock| {
         requests::run(name, stock, Hello::Rust)
@@ -71,6 +72,8 @@ const MEASUREMENTS: [(&str, Measurement); 15] = [
     ("addresses", addresses::run),
     ("fair", |_, stock| fair::run(stock)),
     ("state", |_, stock| state::run(stock)),
+    // The last: what is started after it has a filter for system calls.
+    ("instructions", instructions::run),
 ];
 
 fn main() {

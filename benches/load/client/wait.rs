@@ -37,25 +37,25 @@ async fn ask(question: &Question) -> Option<Reply> {
 
 /// Returns when the page at the root has been answered with 200.
 pub fn wait_for_200(address: SocketAddr) {
-    wait_for_good(&Question::root(address));
+    wait_for_good(&Question::root(address), POLL);
 }
 
-/// Returns when a question has been answered with 200.
-pub fn wait_for_good(question: &Question) {
-    wait(question, |status| status == Some(Reply::OK));
+/// Returns when a question has been answered with 200; asks it with so long a pause.
+pub fn wait_for_good(question: &Question, pause: Duration) {
+    wait(question, pause, |status| status == Some(Reply::OK));
 }
 
 /// Returns when `address` has answered, whatever it was.
 pub fn wait_for_answer(address: SocketAddr) {
-    wait(&Question::root(address), |status| status.is_some());
+    wait(&Question::root(address), POLL, |status| status.is_some());
 }
 
 /// Returns when nothing listens on `address` any more.
 pub fn wait_for_refusal(address: SocketAddr) {
-    wait(&Question::root(address), |status| status.is_none());
+    wait(&Question::root(address), POLL, |status| status.is_none());
 }
 
-fn wait(question: &Question, done: impl Fn(Option<u16>) -> bool) {
+fn wait(question: &Question, pause: Duration, done: impl Fn(Option<u16>) -> bool) {
     let runtime = runtime();
     let start = Instant::now();
     while !done(runtime.block_on(ask(question)).map(|reply| reply.status)) {
@@ -65,7 +65,7 @@ fn wait(question: &Question, done: impl Fn(Option<u16>) -> bool) {
             question.address
         );
         // The thread: the runtime's own timers are coarse.
-        std::thread::sleep(POLL);
+        std::thread::sleep(pause);
     }
 }
 

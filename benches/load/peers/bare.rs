@@ -1,6 +1,7 @@
 //! A hyper server that answers the same five bytes: the limit of what a host on hyper can reach.
 
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::process::Command;
 
 use bytes::Bytes;
@@ -16,9 +17,15 @@ pub const FLAG: &str = "--bare-server";
 const ADDRESS: &str = "LEPTON_BENCH_ADDRESS";
 
 pub fn start() -> Peer {
+    start_in(&[])
+}
+
+/// Started by another program, which is given with its arguments.
+pub fn start_in(starter: &[OsString]) -> Peer {
     let program = std::env::current_exe().expect("this program has a path");
-    let mut command = Command::new(program);
-    command.arg(FLAG);
+    let mut words = starter.iter().cloned().chain([program.into(), FLAG.into()]);
+    let mut command = Command::new(words.next().expect("at least the program"));
+    command.args(words);
     Peer::start("hyper", None, |address| {
         command.env(ADDRESS, address.to_string());
         command

@@ -17,7 +17,7 @@ use crate::client;
 use crate::daemon::{self, Daemon};
 use crate::stock::Stock;
 
-pub use bare::{FLAG as BARE_FLAG, serve as serve_bare};
+pub use bare::{FLAG as BARE_FLAG, serve as serve_bare, start_in as start_bare_in};
 pub use wasmtime::program as wasmtime_program;
 
 /// An earlier build of tauon, to be measured beside this one.
