@@ -34,14 +34,13 @@ pub fn run(name: &str, stock: &Stock, components: Components) {
     let fleet = Fleet::new(stock, count, components, Addresses::Each);
     let home = stock.home();
     fleet.place(&home);
-    let daemon = home.start();
+    let mut daemon = home.start();
     let running = daemon.settle(count);
     let first = daemon.started.elapsed();
     println!("{name}.apps: {count}");
     println!("{name}.first_start.running: {running}");
     println!("{name}.first_start.seconds: {:.2}", first.as_secs_f64());
 
-    let mut daemon = daemon;
     let mut restarts = Vec::new();
     for _ in 0..RESTARTS {
         daemon = daemon.stop().start();

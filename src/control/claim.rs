@@ -85,9 +85,17 @@ impl Claim {
     }
 }
 
-/// Conflicts are possible only between addresses of one key.
+/// What is kept together: narrow addresses of a place are not looked at for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
+struct Key {
+    place: Place,
+    /// See [`Address::is_narrow`].
+    is_narrow: bool,
+}
+
+/// Conflicts are possible only between addresses of one place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
     Port(u16),
     Unix(PathBuf),
 }
@@ -95,58 +103,26 @@ enum Key {
 impl Key {
     /// `None`: never in conflict.
     fn of(address: &Address) -> Option<Key> {
-        match address {
-            Address::Unix(path) => Some(Key::Unix(path.clone())),
-            _ => address.port().filter(|port| *port != 0).map(Key::Port),
-        }
+        let place = match address {
+            Address::Unix(path) => Place::Unix(path.clone()),
+            _ => Place::Port(address.port().filter(|port| *port != 0)?),
+        };
+        let is_narrow = address.is_narrow();
+        Some(Key { place, is_narrow })
     }
 }
 
 /// Something for each address, so that what is in conflict with one is found without a look at the others: thousands may have one port.
 #[derive(Debug, Clone)]
 pub(crate) struct ByAddress<V> {
-    keys: HashMap<Key, OfKey<V>>,
-}
-
-/// Boxed: half of a table is empty.
-#[derive(Debug, Clone)]
-struct OfKey<V> {
-    /// See [`Address::is_narrow`].
-    narrow: HashMap<Address, Box<V>>,
-    wide: HashMap<Address, Box<V>>,
+    /// Boxed: half of a table is empty.
+    keys: HashMap<Key, HashMap<Address, Box<V>>>,
 }
 
 impl<V> Default for ByAddress<V> {
     fn default() -> Self {
         let keys = HashMap::new();
         Self { keys }
-    }
-}
-
-impl<V> Default for OfKey<V> {
-    fn default() -> Self {
-        let (narrow, wide) = (HashMap::new(), HashMap::new());
-        Self { narrow, wide }
-    }
-}
-
-impl<V> OfKey<V> {
-    fn of(&self, address: &Address) -> &HashMap<Address, Box<V>> {
-        match address.is_narrow() {
-            true => &self.narrow,
-            false => &self.wide,
-        }
-    }
-
-    fn of_mut(&mut self, address: &Address) -> &mut HashMap<Address, Box<V>> {
-        match address.is_narrow() {
-            true => &mut self.narrow,
-            false => &mut self.wide,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.narrow.is_empty() && self.wide.is_empty()
     }
 }
 
@@ -159,8 +135,7 @@ impl<V: Default> ByAddress<V> {
         empty: impl FnOnce(&V) -> bool,
     ) -> Option<R> {
         let key = Key::of(address)?;
-        let of_key = self.keys.entry(key.clone()).or_default();
-        let addresses = of_key.of_mut(address);
+        let addresses = self.keys.entry(key.clone()).or_default();
         let value = match addresses.get_mut(address) {
             Some(value) => value,
             None => addresses.entry(address.clone()).or_default(),
@@ -168,7 +143,7 @@ impl<V: Default> ByAddress<V> {
         let result = change(value);
         if empty(value) {
             addresses.remove(address);
-            if of_key.is_empty() {
+            if addresses.is_empty() {
                 self.keys.remove(&key);
             }
         }
@@ -176,17 +151,20 @@ impl<V: Default> ByAddress<V> {
     }
 
     pub(crate) fn get(&self, address: &Address) -> Option<&V> {
-        let of_key = self.keys.get(&Key::of(address)?)?;
-        of_key.of(address).get(address).map(|value| &**value)
+        self.keys
+            .get(&Key::of(address)?)?
+            .get(address)
+            .map(|value| &**value)
     }
 
     /// What is kept for the other addresses that can't be open beside this one.
     pub(crate) fn beside<'a>(&'a self, address: &Address) -> impl Iterator<Item = &'a V> {
-        let of_key = Key::of(address).and_then(|key| self.keys.get(&key));
-        let others = of_key.into_iter().flat_map(move |of_key| {
-            let narrow = (!address.is_narrow()).then_some(&of_key.narrow);
-            narrow.into_iter().chain([&of_key.wide]).flatten()
-        });
+        let key = Key::of(address);
+        let with = |is_narrow| key.clone().map(|key| Key { is_narrow, ..key });
+        // Two narrow ones are in conflict only if they are the same.
+        let narrow = with(true).filter(|_| !address.is_narrow());
+        let keys = narrow.into_iter().chain(with(false));
+        let others = keys.filter_map(|key| self.keys.get(&key)).flatten();
         others
             .filter(move |(other, _)| *other != address && other.conflicts_with(address))
             .map(|(_, value)| &**value)

@@ -247,6 +247,7 @@ mod tests {
         assert!(conflict("unix:a", "unix:/apps/a"));
         assert!(!conflict("unix:a", "127.0.0.1:80"));
     }
+
     #[test]
     fn two_narrow_addresses_conflict_when_they_are_equal() {
         let narrow = ["127.0.0.1:80", "127.0.0.2:80", "[::1]:80", "unix:a", "unix:b"].map(address);

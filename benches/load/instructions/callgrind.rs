@@ -20,12 +20,10 @@ impl Callgrind {
     /// What a server's command begins with.
     pub fn command(&self) -> Vec<OsString> {
         let mut output = OsString::from("--callgrind-out-file=");
-        output.push(self.output());
-        let mut pipes = OsString::from("--vgdb-prefix=");
-        pipes.push(self.pipes());
+        output.push(self.directory.join("counts"));
         let fixed = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet"];
         let fixed = fixed.into_iter().map(OsString::from);
-        fixed.chain([output, pipes]).collect()
+        fixed.chain([output, self.pipes()]).collect()
     }
 
     /// What the server executes while `act` runs.
@@ -56,10 +54,8 @@ impl Callgrind {
     }
 
     fn control(&self, options: &[&str]) {
-        let mut pipes = OsString::from("--vgdb-prefix=");
-        pipes.push(self.pipes());
         let status = Command::new("callgrind_control")
-            .arg(pipes)
+            .arg(self.pipes())
             .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -68,12 +64,11 @@ impl Callgrind {
         assert!(status.success(), "callgrind_control {options:?}");
     }
 
-    fn output(&self) -> PathBuf {
-        self.directory.join("counts")
-    }
-
-    fn pipes(&self) -> PathBuf {
-        self.directory.join("pipes")
+    /// The option that says where a server is told what to do.
+    fn pipes(&self) -> OsString {
+        let mut option = OsString::from("--vgdb-prefix=");
+        option.push(self.directory.join("pipes"));
+        option
     }
 }
 

@@ -89,8 +89,8 @@ impl Stage {
             return Self::Guest;
         }
         if file.starts_with(STANDARD) || *file == UNKNOWN {
-            let words = name.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-            return words.into_iter().find_map(of_crate).unwrap_or(Self::System);
+            let mut words = name.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+            return words.find_map(of_crate).unwrap_or(Self::System);
         }
         Self::Daemon
     }
