@@ -37,7 +37,7 @@ struct Shared {
 /// The versions of one app. Held over a write: the file has to say what is here, and others don't wait for the disk.
 type Versions = Mutex<Vec<Arc<Vec<Pin>>>>;
 
-/// Keeps one version's pins; dropped, they end, unless it was the app's only version.
+/// Keeps one version's pins; dropped, they end soon, unless it was the app's only version.
 pub(super) struct VersionPins {
     pins: Pins,
     app: AppId,
@@ -144,6 +144,21 @@ impl Pins {
         self.shared.changed.notify_one();
     }
 
+    /// Ends the pins of one version, unless it is the app's only one. Blocks on the disk.
+    fn end(&self, app: &AppId, ended: &Arc<Vec<Pin>>) {
+        let known = lock(&self.shared.apps).get(app).cloned();
+        // The last good version may have to start again from what the store has.
+        let are_several = |versions: &Vec<_>| versions.len() > 1;
+        if known.is_some_and(|known| are_several(&lock(&known))) {
+            self.change(app, |versions| {
+                // Another one may have ended meanwhile.
+                if are_several(versions) {
+                    versions.retain(|items| !Arc::ptr_eq(items, ended));
+                }
+            });
+        }
+    }
+
     fn change(&self, app: &AppId, change: impl FnOnce(&mut Vec<Arc<Vec<Pin>>>)) {
         let known = lock(&self.shared.apps).entry(app.clone()).or_default().clone();
         let mut versions = lock(&known);
@@ -175,13 +190,9 @@ impl Pins {
 
 impl Drop for VersionPins {
     fn drop(&mut self) {
-        let known = lock(&self.pins.shared.apps).get(&self.app).cloned();
-        // The last good version may have to start again from what the store has.
-        if known.is_some_and(|known| lock(&known).len() > 1) {
-            self.pins.change(&self.app, |versions| {
-                versions.retain(|items| !Arc::ptr_eq(items, &self.items))
-            });
-        }
+        let (pins, app, items) = (self.pins.clone(), self.app.clone(), self.items.clone());
+        // A version ends on a thread that serves requests, which is not to wait for a disk.
+        tasks::later_on_disk("unpin", move || pins.end(&app, &items));
     }
 }
 
@@ -222,6 +233,29 @@ mod tests {
         assert!(store.path(&unpinned).exists());
         drop(lease);
         gone(&store, &unpinned).await;
+    }
+
+    #[tokio::test]
+    async fn the_pins_of_a_version_end_with_it_unless_it_is_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let pins = Pins::new(store.clone(), "owner".into());
+        let [old, new] = [b"old", b"new"].map(|content| store.put(content).unwrap());
+        let app = AppId::new("app");
+        let [first, last] = [old, new].map(|digest| pins.add(&app, vec![digest.into()]));
+        store.prune(0).unwrap();
+        assert!(store.path(&old).exists());
+        drop(first);
+        let ended = async {
+            while store.path(&old).exists() {
+                store.prune(0).unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(BOUND, ended).await.expect("it is pruned");
+        pins.end(&app, &last.items);
+        store.prune(0).unwrap();
+        assert!(store.path(&new).exists());
     }
 
     #[test]
