@@ -13,10 +13,11 @@ pub struct Seen {
     pub failed: u64,
 }
 
-/// `None` where it is not installed.
-pub fn run(address: SocketAddr, seconds: u64) -> Option<Seen> {
+/// With these headers besides its own. `None` where it is not installed.
+pub fn run(address: SocketAddr, headers: &[&str], seconds: u64) -> Option<Seen> {
     let output = Command::new("wrk")
         .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s")])
+        .args(headers.iter().flat_map(|header| ["-H", header]))
         .arg(format!("http://{address}/"))
         .output()
         .ok()?;

@@ -1,6 +1,6 @@
 //! Many apps that are asked as real ones are: few of them often, most of them seldom.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{self, Extent, Load, Question, Questions};
@@ -47,7 +47,7 @@ fn measure(name: &str, fleet: &Fleet) {
 
 /// Other questions each `round`.
 pub fn clients(questions: &[Question], round: usize) -> Vec<Questions> {
-    let questions: Rc<[Question]> = questions.into();
+    let questions: Arc<[Question]> = questions.into();
     let zipf = Zipf::new(questions.len());
     let client = |index| {
         let questions = questions.clone();
@@ -60,7 +60,7 @@ pub fn clients(questions: &[Question], round: usize) -> Vec<Questions> {
 /// Zipf's law: the `n`th is picked with a frequency of 1/`n` of the first.
 struct Zipf {
     /// Sums of the frequencies, to the last one's, which is 1.
-    sums: Rc<[f64]>,
+    sums: Arc<[f64]>,
 }
 
 impl Zipf {

@@ -2,6 +2,7 @@
 
 mod connection;
 mod pacer;
+mod precedence;
 mod reply;
 mod run;
 mod seen;

@@ -12,11 +12,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::connection::{Connection, Question};
 use super::pacer;
+use super::precedence;
 use super::runtime;
 use super::seen::{Run, Seen};
 
 /// What one client asks, one after the other. It keeps its connection for as long as the address stays the same.
-pub type Questions = Box<dyn Iterator<Item = Question>>;
+pub type Questions = Box<dyn Iterator<Item = Question> + Send>;
 
 /// The same question for ever, from so many clients.
 pub fn same(question: &Question, clients: usize) -> Vec<Questions> {
@@ -46,15 +47,19 @@ pub fn run(clients: Vec<Questions>, extent: &Extent) -> Run {
 /// Asks `rate` times a second, no matter how fast it is answered. Latencies count from when a question was due. Clients
 /// take turns.
 pub fn run_paced(clients: Vec<Questions>, rate: f64, extent: &Extent) -> Run {
-    let (send, due) = unbounded_channel();
-    let due = Mutex::new(due);
-    let start = Instant::now();
-    let more = More::new(extent, start);
-    let pacing = pacer::start(rate, send, move || more.take());
-    let clients = clients.into_iter().map(|questions| paced_client(questions, &due));
-    let seen = runtime().block_on(join_all(clients));
-    pacing.join().expect("the clock does not panic");
-    gather(start, seen)
+    let pace = || {
+        precedence::take();
+        let (send, due) = unbounded_channel();
+        let due = Mutex::new(due);
+        let start = Instant::now();
+        let more = More::new(extent, start);
+        let pacing = pacer::start(rate, send, move || more.take());
+        let clients = clients.into_iter().map(|questions| paced_client(questions, &due));
+        let seen = runtime().block_on(join_all(clients));
+        pacing.join().expect("the clock does not panic");
+        gather(start, seen)
+    };
+    std::thread::scope(|scope| scope.spawn(pace).join()).expect("clients do not panic")
 }
 
 fn gather(start: Instant, clients: Vec<Seen>) -> Run {

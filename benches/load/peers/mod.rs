@@ -18,7 +18,7 @@ use crate::daemon::{self, Daemon};
 use crate::stock::Stock;
 
 pub use bare::{FLAG as BARE_FLAG, serve as serve_bare, start_in as start_bare_in};
-pub use wasmtime::program as wasmtime_program;
+pub use wasmtime::{NAME as WASMTIME_SERVE, program as wasmtime_program};
 
 /// An earlier build of tauon, to be measured beside this one.
 const BEFORE: &str = "TAUON_BEFORE";

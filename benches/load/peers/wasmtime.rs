@@ -5,6 +5,9 @@ use std::process::Command;
 use super::Peer;
 use crate::artifact::Hello;
 
+/// What the peer is called.
+pub const NAME: &str = "wasmtime_serve";
+
 /// Instances from a pool; what a request wrote is wiped instead of being given back to the kernel.
 const POOL: [&str; 6] = [
     "-Opooling-allocator=y",
@@ -29,7 +32,7 @@ pub fn program() -> String {
 }
 
 pub fn start(hello: Hello) -> Option<Peer> {
-    let peer = Peer::start("wasmtime_serve", None, |address| {
+    let peer = Peer::start(NAME, None, |address| {
         let mut command = Command::new(program());
         command.args(["serve", "-Scli"]).args(POOL);
         if hello == Hello::P3 {
