@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use background::{Background, BackgroundTask, in_background, start_thread, thread_cpu};
-pub use disk::{later_on_disk, on_disk};
+pub(crate) use disk::later_on_disk;
+pub use disk::on_disk;
 pub(crate) use flights::Flights;
 
 use crate::memory;

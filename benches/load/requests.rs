@@ -1,5 +1,7 @@
 //! How many requests a second, each by a fresh instance where the generation of the guest has it so.
 
+use std::net::SocketAddr;
+
 use crate::artifact::Hello;
 use crate::peers::{Peer, WASMTIME_SERVE};
 use crate::stock::Stock;
@@ -22,38 +24,60 @@ const ADDED: [&str; 8] = [
     "x-request-id: 0b0f7f5e-2bd1-4c0a-9d3e-1f2e3d4c5b6a",
 ];
 
-pub fn run(name: &str, stock: &Stock, hello: Hello) {
-    let peers = Peer::all(stock, hello);
-    let mut asked: Vec<(String, _, &[&str])> = Vec::new();
-    for peer in &peers {
-        asked.push((peer.name.to_owned(), peer.address, &[]));
-        // It runs the same guests, and adds nothing.
-        if peer.name == WASMTIME_SERVE {
-            asked.push((format!("{WASMTIME_SERVE}_with_headers"), peer.address, &ADDED));
+/// A peer, how it is asked, and what came of it.
+struct Asked {
+    name: String,
+    address: SocketAddr,
+    headers: &'static [&'static str],
+    /// Requests a second, of each round.
+    rates: Vec<f64>,
+    failed: u64,
+}
+
+impl Asked {
+    fn new(name: String, address: SocketAddr, headers: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            address,
+            headers,
+            rates: Vec::new(),
+            failed: 0,
         }
     }
-    if asked
-        .iter()
-        .any(|(_, address, headers)| wrk::run(*address, headers, WARM_UP_SECONDS).is_none())
-    {
+
+    fn run(&self, seconds: u64) -> Option<wrk::Seen> {
+        wrk::run(self.address, self.headers, seconds)
+    }
+}
+
+pub fn run(name: &str, stock: &Stock, hello: Hello) {
+    let peers = Peer::all(stock, hello);
+    let mut all = Vec::new();
+    for peer in &peers {
+        all.push(Asked::new(peer.name.to_owned(), peer.address, &[]));
+        // It runs the same guests, and adds nothing.
+        if peer.name == WASMTIME_SERVE {
+            let name = format!("{WASMTIME_SERVE}_with_headers");
+            all.push(Asked::new(name, peer.address, &ADDED));
+        }
+    }
+    if all.iter().any(|asked| asked.run(WARM_UP_SECONDS).is_none()) {
         eprintln!("wrk is not installed: {name} is not measured");
         return;
     }
-    let mut rates: Vec<Vec<f64>> = vec![Vec::new(); asked.len()];
-    let mut failed = vec![0; asked.len()];
     for _ in 0..ROUNDS {
-        for (index, (_, address, headers)) in asked.iter().enumerate() {
-            let seen = wrk::run(*address, headers, SECONDS).expect("it ran before");
-            rates[index].push(seen.rate);
-            failed[index] += seen.failed;
+        for asked in &mut all {
+            let seen = asked.run(SECONDS).expect("it ran before");
+            asked.rates.push(seen.rate);
+            asked.failed += seen.failed;
         }
     }
-    let medians: Vec<f64> = rates.iter().map(|rates| report::median(rates)).collect();
-    for (index, (peer, ..)) in asked.iter().enumerate() {
-        println!("{name}.{peer}.per_second: {:.0}", medians[index]);
-        println!("{name}.{peer}.failed: {}", failed[index]);
+    let medians: Vec<f64> = all.iter().map(|asked| report::median(&asked.rates)).collect();
+    for (asked, median) in all.iter().zip(&medians) {
+        println!("{name}.{}.per_second: {median:.0}", asked.name);
+        println!("{name}.{}.failed: {}", asked.name, asked.failed);
     }
-    for ((peer, ..), median) in asked.iter().zip(&medians).skip(1) {
-        println!("{name}.ratio.tauon_to_{peer}: {:.3}", medians[0] / median);
+    for (asked, median) in all.iter().zip(&medians).skip(1) {
+        println!("{name}.ratio.tauon_to_{}: {:.3}", asked.name, medians[0] / median);
     }
 }

@@ -101,7 +101,7 @@ pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 }
 
 /// Has a short piece of work with files done when a thread is free for it. Nobody waits for it: not even the end of the process.
-pub fn later_on_disk(name: &'static str, work: impl FnOnce() + Send + 'static) {
+pub(crate) fn later_on_disk(name: &'static str, work: impl FnOnce() + Send + 'static) {
     QUEUE.push(Box::new(move || {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
             let reason = super::panic_text(panic.as_ref());
